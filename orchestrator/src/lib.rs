@@ -1,0 +1,4 @@
+//! Decides: what is accepted, what runs, where, and what its ending means.
+
+pub mod engine;
+pub mod processor;

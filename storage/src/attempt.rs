@@ -1,0 +1,245 @@
+//! The attempt: one container run for a job, from its claim until nothing of it is left.
+//!
+//! `live -> ended(outcome) -> removed`. The row names the container, its directories and its log;
+//! an ended attempt that is not removed is a clean-up still owed, which a restart finds here.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    blob::BlobKey,
+    clock::Timestamp,
+    error::StoreError,
+    id::{AttemptNo, Fence, JobId, ProcessorName, Tenant},
+    job::{ExitFacts, Job, Refusal},
+    upload::Multipart,
+};
+
+/// One attempt's row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Of which job.
+    pub job: JobId,
+    /// Which one.
+    pub no: AttemptNo,
+    /// Whose.
+    pub tenant: Tenant,
+    /// Of which processor: it may be gone from the config while this is cleaned up.
+    pub processor: ProcessorName,
+    /// The engine its container is on.
+    pub engine: String,
+    /// The owner's, as long as it lives.
+    pub fence: Fence,
+    /// When it was claimed.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub state: AttemptState,
+    /// How its container exited, once that is known.
+    pub exit: Option<ExitFacts>,
+    /// Its log in the store, once it is there.
+    pub log: Option<StoredLog>,
+    /// The store's own uploads of outputs and logs that were begun, by any of its owners: what is
+    /// still open of them is aborted before the attempt is removed.
+    pub multiparts: Vec<PendingMultipart>,
+}
+
+/// An upload of an output or a log as an S3-compatible store knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingMultipart {
+    /// Of which blob.
+    pub key: BlobKey,
+    /// As the store knows it.
+    pub multipart: Multipart,
+}
+
+/// Where an attempt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum AttemptState {
+    /// Its job is running and this is the current attempt.
+    Live,
+    /// Its job went on without it; container or directories may still be there.
+    Ended {
+        /// How.
+        outcome: Outcome,
+    },
+    /// Nothing of it is left but this row and its log.
+    Removed {
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// What became of an attempt's job when the attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The job succeeded.
+    Succeeded,
+    /// The job failed.
+    Failed,
+    /// The job waits for another attempt.
+    Retried,
+    /// A person cancelled the job; the container may still run.
+    Cancelled,
+}
+
+/// A log as it lies in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredLog {
+    /// The owner that stored it: part of its key.
+    pub fence: Fence,
+    /// Of the blob.
+    pub size: u64,
+    /// Of the bare text, without times and sequence numbers.
+    pub text_size: u64,
+    /// Bytes of bare text that were dropped between its first and its last part; `None` when the
+    /// engine rotated some away and nobody knows how many.
+    pub dropped: Option<u64>,
+}
+
+/// What may be done to an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptEvent {
+    /// Its job has a new owner.
+    Adopt {
+        /// Whose fence this is.
+        fence: Fence,
+    },
+    /// Its container exited.
+    Exit {
+        /// How.
+        exit: ExitFacts,
+    },
+    /// Its job went on without it.
+    End {
+        /// How.
+        outcome: Outcome,
+    },
+    /// The store gave an output or a log an upload: to be recorded before the first part.
+    BeginMultipart {
+        /// Which.
+        pending: PendingMultipart,
+    },
+    /// Its log is in the store.
+    StoreLog {
+        /// Where, and how large.
+        log: StoredLog,
+    },
+    /// Container and directories are gone.
+    Remove,
+}
+
+/// What a job's change does to its attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptChange {
+    /// There is a new one.
+    Begin(Attempt),
+    /// The current one changes.
+    Apply(AttemptNo, AttemptEvent),
+}
+
+/// The rows of attempts.
+#[async_trait]
+pub trait AttemptStore: Send + Sync {
+    /// One attempt, if there is one.
+    async fn attempt(&self, job: JobId, no: AttemptNo) -> Result<Option<Attempt>, StoreError>;
+
+    /// Every attempt that is not removed: what may still have a container or a directory.
+    async fn unremoved(&self) -> Result<Vec<Attempt>, StoreError>;
+
+    /// Loads, applies, stores. A job's own changes reach its attempt by themselves; this is for
+    /// [`AttemptEvent::StoreLog`] and [`AttemptEvent::Remove`].
+    async fn apply_to_attempt(
+        &self,
+        job: JobId,
+        no: AttemptNo,
+        event: AttemptEvent,
+    ) -> Result<Attempt, StoreError>;
+}
+
+impl Attempt {
+    /// The row of an attempt whose job has just been claimed; `job` is as it will be.
+    #[must_use]
+    pub fn new(job: &Job, no: AttemptNo, engine: &str, now: Timestamp) -> Self {
+        Self {
+            job: job.id(),
+            no,
+            tenant: job.asked.tenant.clone(),
+            processor: job.asked.processor.clone(),
+            engine: engine.to_owned(),
+            fence: job.fence,
+            created_at: now,
+            state: AttemptState::Live,
+            exit: None,
+            log: None,
+            multiparts: Vec::new(),
+        }
+    }
+
+    /// What `event` makes of this attempt, or why it may not.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the attempt is then as it was.
+    pub fn apply(&self, event: &AttemptEvent) -> Result<Self, Refusal> {
+        let mut next = self.clone();
+        match (event, self.state) {
+            (AttemptEvent::Adopt { fence }, AttemptState::Live) => next.fence = *fence,
+            (AttemptEvent::Exit { exit }, AttemptState::Live) => next.exit = Some(exit.clone()),
+            (AttemptEvent::End { outcome }, AttemptState::Live) => {
+                next.state = AttemptState::Ended { outcome: *outcome };
+            }
+            (
+                AttemptEvent::BeginMultipart { pending },
+                AttemptState::Live | AttemptState::Ended { .. },
+            ) => next.multiparts.push(pending.clone()),
+            (AttemptEvent::StoreLog { log }, AttemptState::Live) if log.fence != self.fence => {
+                return Err(Refusal::Stale { given: log.fence, current: self.fence });
+            }
+            (AttemptEvent::StoreLog { log }, AttemptState::Live | AttemptState::Ended { .. }) => {
+                next.log = Some(log.clone());
+            }
+            (AttemptEvent::Remove, AttemptState::Ended { outcome }) => {
+                next.state = AttemptState::Removed { outcome };
+                next.multiparts.clear();
+            }
+            (event, state) => {
+                return Err(Refusal::NoSuchEdge {
+                    noun: "attempt",
+                    from: state.name(),
+                    event: event.name(),
+                });
+            }
+        }
+        Ok(next)
+    }
+
+    /// Where its log is, once it is stored.
+    #[must_use]
+    pub fn log_key(&self, fence: Fence) -> BlobKey {
+        BlobKey::Log { tenant: self.tenant.clone(), job: self.job, attempt: self.no, fence }
+    }
+}
+
+impl AttemptState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Ended { .. } => "ended",
+            Self::Removed { .. } => "removed",
+        }
+    }
+}
+
+impl AttemptEvent {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Adopt { .. } => "be adopted",
+            Self::Exit { .. } => "exit",
+            Self::End { .. } => "end",
+            Self::BeginMultipart { .. } => "begin a multipart upload",
+            Self::StoreLog { .. } => "have its log stored",
+            Self::Remove => "be removed",
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Blobs: their keys, and the one store that keeps them.
+//!
+//! Every key is a variant of [`BlobKey`] and nothing else formats a path. Keys are ASCII and made
+//! of ids alone: file names live in rows.
+
+mod digest;
+mod key;
+
+pub use self::{digest::Digest, key::BlobKey};
+
+use async_trait::async_trait;
+
+use crate::{StoreError, upload::Multipart};
+
+/// Told what a writer does in the store, so that a row can name it before it is there.
+#[async_trait]
+pub trait Recorder: Send + Sync {
+    /// The store gave the blob an upload id. Called before the first part is sent; when this fails
+    /// the writer aborts the upload and fails.
+    async fn begun(&self, multipart: &Multipart) -> Result<(), StoreError>;
+
+    /// So many bytes in all are in the store's hands.
+    async fn advanced(&self, offset: u64) -> Result<(), StoreError>;
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// In bytes.
+    pub size: u64,
+    /// Of the whole content.
+    pub sha256: Digest,
+    /// Sniffed from the first bytes, if they are of a known kind.
+    pub sniffed: Option<String>,
+}

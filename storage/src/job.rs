@@ -1,0 +1,486 @@
+//! The job: one complete upload given to one processor. Its row is the truth about it.
+//!
+//! Types, rules and the store's trait. Nothing here knows a database, HTTP or an async runtime;
+//! nothing here decides what should happen next, only what may.
+
+mod reason;
+mod transition;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use self::{
+    reason::{Budget, ExitFacts, Reason, ReasonCode, StopCause},
+    transition::{Change, MAX_EVENTS, Refusal},
+};
+pub use crate::id::JobId;
+use crate::{
+    blob::{BlobKey, Digest},
+    clock::Timestamp,
+    error::StoreError,
+    id::{AttemptNo, BatchId, Fence, ProcessorName, Tenant, UploadId},
+};
+
+/// A job's declared params, by name.
+pub type Params = BTreeMap<String, Value>;
+
+/// What a complete upload asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewJob {
+    /// Reserved when the upload began.
+    pub id: JobId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// What will work on it.
+    pub processor: ProcessorName,
+    /// Checked against the processor's declarations.
+    pub params: Params,
+    /// The upload that is its input.
+    pub upload: UploadId,
+    /// The facts of that upload, as they were when it was complete.
+    pub input: Input,
+    /// The request it came in, when that brought several files.
+    pub batch: Option<BatchId>,
+    /// The job a person asked to run again.
+    pub retry_of: Option<JobId>,
+}
+
+/// The file a job works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// As the sender named it: display data, never a path.
+    pub name: String,
+    /// Sniffed from the content, else from the extension.
+    pub content_type: String,
+    /// In bytes.
+    pub size: u64,
+    /// Of the whole content.
+    pub sha256: Digest,
+    /// Where it is.
+    pub key: BlobKey,
+}
+
+/// One job's row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// What was asked.
+    #[serde(flatten)]
+    pub asked: NewJob,
+    /// When its upload was complete.
+    pub created_at: Timestamp,
+    /// When its first container ran.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Where it stands.
+    pub state: JobState,
+    /// The latest container run; none before the first claim.
+    pub attempt: Option<AttemptNo>,
+    /// Names the current owner, or the one that ended it.
+    pub fence: Fence,
+    /// Of the processor's `retries`, how many are spent.
+    pub retries: u32,
+    /// How many attempts were lost to the infrastructure.
+    pub infrastructure: u32,
+    /// Owners that died in a row while this job was starting or collecting.
+    pub crashes: u32,
+    /// What the container last said of itself.
+    pub progress: Option<Progress>,
+    /// What happened, oldest first; at most [`MAX_EVENTS`].
+    pub events: Vec<Event>,
+}
+
+/// Where a job stands, with what is true only there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for a claim.
+    Queued {
+        /// Since when, this time.
+        since: Timestamp,
+        /// Not to be claimed earlier.
+        not_before: Option<Timestamp>,
+        /// What it waits for, where somebody looked and knows.
+        waiting_for: Option<WaitingFor>,
+    },
+    /// Owned, by whoever holds the job's fence.
+    Running {
+        /// How far its attempt is.
+        phase: Phase,
+        /// Until when the owner may be silent.
+        lease_until: Timestamp,
+        /// How long the container has run, as of the last heartbeat.
+        elapsed: Duration,
+    },
+    /// Ended well. Outputs and result exist only here.
+    Succeeded {
+        /// `/out/result.json`, or null.
+        result: Value,
+        /// In order; output `i` is at [`BlobKey::Output`] with index `i`.
+        outputs: Vec<Output>,
+    },
+    /// Ended badly.
+    Failed {
+        /// Why.
+        reason: Reason,
+    },
+    /// Ended by a person.
+    Cancelled,
+}
+
+/// A job's state without its data: what a list is filtered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateName {
+    /// See [`JobState::Queued`].
+    Queued,
+    /// See [`JobState::Running`].
+    Running,
+    /// See [`JobState::Succeeded`].
+    Succeeded,
+    /// See [`JobState::Failed`].
+    Failed,
+    /// See [`JobState::Cancelled`].
+    Cancelled,
+}
+
+/// How far the attempt of a running job is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "in", rename_all = "snake_case")]
+pub enum Phase {
+    /// Claimed; the container may or may not exist.
+    Starting,
+    /// The container was seen to run.
+    Running,
+    /// The container is being stopped, for this cause.
+    Stopping {
+        /// Why.
+        cause: StopCause,
+    },
+    /// The container exited; what it left is being stored.
+    Collecting {
+        /// How it exited.
+        exit: ExitFacts,
+        /// Why it was stopped, if it was.
+        cause: Option<StopCause>,
+    },
+}
+
+/// What a queued job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingFor {
+    /// Others run.
+    Slot,
+    /// A pause before the next attempt.
+    Backoff,
+    /// The engine does not answer.
+    Engine,
+    /// The image is not there yet.
+    Image,
+    /// The config no longer has its processor.
+    ProcessorRemoved,
+    /// The disk is nearly full.
+    Disk,
+}
+
+/// What a container says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// In thousandths, 0 to 1000: integers compare exactly.
+    pub permille: u16,
+    /// A few words.
+    pub message: Option<String>,
+}
+
+/// One file a container gave back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Its path below `/out`, with `/` between the parts.
+    pub name: String,
+    /// Sniffed, else by extension.
+    pub content_type: String,
+    /// In bytes.
+    pub size: u64,
+    /// Of the whole content.
+    pub sha256: Digest,
+}
+
+/// One line of a job's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// Of which attempt, if of one.
+    pub attempt: Option<AttemptNo>,
+    /// The owner it made or was done by.
+    pub fence: Fence,
+    /// The cause, in words.
+    pub detail: Option<String>,
+}
+
+/// What can happen to a job, as its history names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// Its upload is complete.
+    Created,
+    /// An owner took it, with a new attempt.
+    Claimed,
+    /// Another owner took it over, with its attempt as it was.
+    Adopted,
+    /// Its container runs.
+    Started,
+    /// Its container is being stopped.
+    Stopping,
+    /// Its container exited.
+    Exited,
+    /// It waits for another attempt.
+    Retried,
+    /// A child of its container was killed for memory; the container itself exited well.
+    ChildOutOfMemory,
+    /// It ended well.
+    Succeeded,
+    /// It ended badly.
+    Failed,
+    /// A person ended it.
+    Cancelled,
+}
+
+/// What may be done to a job. [`Job::apply`] says whether it may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobEvent {
+    /// A dispatcher takes a queued job.
+    Claim {
+        /// The engine that will run it.
+        engine: String,
+        /// Until when the owner may be silent.
+        lease_until: Timestamp,
+    },
+    /// Another owner takes over a running job whose owner is gone.
+    Adopt {
+        /// The owner it takes over from: the race for it is decided by this.
+        from: Fence,
+        /// How it knows that owner to be gone.
+        gone: Gone,
+        /// Until when the new owner may be silent.
+        lease_until: Timestamp,
+    },
+    /// Somebody looked why a queued job waits.
+    Wait {
+        /// What for; `None` when nothing holds it any more.
+        on: Option<WaitingFor>,
+    },
+    /// A person ends it.
+    Cancel,
+    /// It waited longer than `queue_timeout`.
+    Expire,
+    /// Its owner speaks: refused unless `0` is the job's fence.
+    Own(Fence, OwnerEvent),
+}
+
+/// What only the current owner may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnerEvent {
+    /// Still here.
+    Heartbeat {
+        /// Until when it may be silent.
+        lease_until: Timestamp,
+        /// How long the container has run.
+        elapsed: Duration,
+        /// What the container last said.
+        progress: Option<Progress>,
+    },
+    /// The container runs.
+    Started,
+    /// The container is to be stopped.
+    Stop {
+        /// Why.
+        cause: StopCause,
+    },
+    /// The container exited.
+    Exited {
+        /// How.
+        exit: ExitFacts,
+    },
+    /// Outputs are stored and the exit was good.
+    Succeed {
+        /// `/out/result.json`, or null.
+        result: Value,
+        /// In order.
+        outputs: Vec<Output>,
+    },
+    /// It will not be tried again.
+    Fail {
+        /// Why.
+        reason: Reason,
+    },
+    /// It will be tried again.
+    Retry {
+        /// Whose budget this spends.
+        budget: Budget,
+        /// Not before this.
+        not_before: Timestamp,
+        /// Why, in words.
+        detail: String,
+    },
+}
+
+/// How an adopter knows that the owner before it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// Its lease ran out.
+    LeaseExpired,
+    /// The data directory's lock is ours, so whoever held it is dead.
+    LockHeld,
+}
+
+/// Which jobs a list is of. Every field that is set narrows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// In this state.
+    pub state: Option<StateName>,
+    /// Of this processor.
+    pub processor: Option<ProcessorName>,
+    /// Of this request.
+    pub batch: Option<BatchId>,
+}
+
+/// Which queued jobs a dispatcher asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueQuery {
+    /// Only those whose `not_before` is at or before this.
+    pub due_by: Timestamp,
+    /// Not of these processors: they have no slot, or are not configured.
+    pub skip: Vec<ProcessorName>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The rows of jobs.
+#[async_trait]
+pub trait JobStore: Send + Sync {
+    /// One job, if there is one.
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+
+    /// Jobs by id, newest first, older than `before`, at most `limit`.
+    async fn jobs(
+        &self,
+        filter: &JobFilter,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError>;
+
+    /// Loads, applies, and swaps if nobody was quicker; the attempt's row changes with it.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the rules do not permit it, and then nothing was changed.
+    async fn apply(&self, id: JobId, event: JobEvent, now: Timestamp) -> Result<Job, StoreError>;
+
+    /// Queued jobs in the order they are to be claimed: by `since`, then by id.
+    async fn queued(&self, query: &QueueQuery) -> Result<Vec<Job>, StoreError>;
+
+    /// Queued jobs that have waited since before `since`, at most `limit`.
+    async fn waiting_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Job>, StoreError>;
+
+    /// Every running job.
+    async fn running(&self) -> Result<Vec<Job>, StoreError>;
+}
+
+impl Job {
+    /// The row of a job whose upload has just become complete.
+    #[must_use]
+    pub fn new(asked: NewJob, now: Timestamp) -> Self {
+        let created = Event {
+            at: now,
+            kind: EventKind::Created,
+            attempt: None,
+            fence: Fence::default(),
+            detail: asked.retry_of.map(|job| format!("retry of {job}")),
+        };
+        Self {
+            asked,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            state: JobState::Queued { since: now, not_before: None, waiting_for: None },
+            attempt: None,
+            fence: Fence::default(),
+            retries: 0,
+            infrastructure: 0,
+            crashes: 0,
+            progress: None,
+            events: vec![created],
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        self.asked.id
+    }
+
+    /// Its phase, while it runs.
+    #[must_use]
+    pub fn phase(&self) -> Option<&Phase> {
+        match &self.state {
+            JobState::Running { phase, .. } => Some(phase),
+            _ => None,
+        }
+    }
+
+    /// The key of output `index`, where it succeeded and has one.
+    #[must_use]
+    pub fn output_key(&self, index: u32) -> Option<BlobKey> {
+        Some(BlobKey::Output {
+            tenant: self.asked.tenant.clone(),
+            job: self.id(),
+            attempt: self.attempt?,
+            fence: self.fence,
+            index,
+        })
+    }
+}
+
+impl JobState {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> StateName {
+        match self {
+            Self::Queued { .. } => StateName::Queued,
+            Self::Running { .. } => StateName::Running,
+            Self::Succeeded { .. } => StateName::Succeeded,
+            Self::Failed { .. } => StateName::Failed,
+            Self::Cancelled => StateName::Cancelled,
+        }
+    }
+
+    /// Whether nothing more can happen.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Succeeded { .. } | Self::Failed { .. } | Self::Cancelled)
+    }
+}
+
+impl StateName {
+    /// All, in the order of a job's life.
+    pub const ALL: [Self; 5] =
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// As it stands in JSON and in a query.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}

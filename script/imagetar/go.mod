@@ -1,0 +1,3 @@
+module fileyard/imagetar
+
+go 1.19

@@ -1,4 +1,5 @@
 //! Decides: what is accepted, what runs, where, and what its ending means.
 
 pub mod engine;
+pub mod hint;
 pub mod processor;

@@ -1,0 +1,176 @@
+//! One file on its way in. Dropped at any moment, it leaves nothing but an abandoned row.
+
+use std::{mem, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fileyard_storage::{
+    Store, StoreError,
+    blob::{BlobWriter, Recorder, content_type},
+    clock::Clock,
+    failpoint,
+    id::UploadId,
+    job::Input,
+    upload::{Multipart, Upload, UploadEvent},
+};
+
+use super::{Intake, IntakeError, UPLOAD_LEASE};
+
+/// An upload that receives bytes.
+pub struct Receiving {
+    claim: Claim,
+    writer: Option<BlobWriter>,
+}
+
+/// An upload whose bytes are all stored, and that is nobody's job yet.
+pub struct Received {
+    claim: Claim,
+    input: Input,
+}
+
+impl Receiving {
+    pub(super) fn new(intake: Intake, upload: Upload) -> Self {
+        let recorder = UploadRows {
+            store: Arc::clone(&intake.0.store),
+            clock: Arc::clone(&intake.0.clock),
+            upload: upload.id,
+        };
+        let writer =
+            intake.0.blobs.writer(upload.key(), intake.0.limits.max_size, Arc::new(recorder));
+        intake.live().insert(upload.id);
+        Self { claim: Claim { intake, upload, held: true }, writer: Some(writer) }
+    }
+
+    /// Takes more of the file; returns when there is room for more.
+    ///
+    /// # Errors
+    /// [`IntakeError::TooLarge`], or what the store said. Drop the upload then.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), IntakeError> {
+        let limit = self.claim.intake.0.limits.max_size;
+        let writer = self.writer.as_mut().expect("a receiving upload has its writer");
+        if writer.offset() + bytes.len() as u64 > limit {
+            return Err(IntakeError::TooLarge { limit });
+        }
+        writer.write(bytes).await?;
+        failpoint::hit("mid-body");
+        Ok(())
+    }
+
+    /// The file is whole.
+    ///
+    /// # Errors
+    /// What the store said; the upload is then abandoned.
+    pub async fn finish(mut self) -> Result<Received, IntakeError> {
+        let writer = self.writer.take().expect("a receiving upload has its writer");
+        let written = writer.finish().await?;
+        let upload = &self.claim.upload;
+        let input = Input {
+            name: upload.name.clone(),
+            content_type: content_type(written.sniffed.as_deref(), &upload.name),
+            size: written.size,
+            sha256: written.sha256,
+            key: upload.key(),
+        };
+        let claim = mem::replace(&mut self.claim, Claim::none(&self.claim));
+        Ok(Received { claim, input })
+    }
+
+    /// Gives it up, and returns when nothing of it is left.
+    pub async fn abandon(mut self) {
+        if let Some(writer) = self.writer.take()
+            && let Err(error) = writer.abort().await
+        {
+            tracing::warn!(upload = %self.claim.upload.id, %error, "could not abort a write");
+        }
+        self.claim.abandon().await;
+    }
+}
+
+impl Received {
+    /// What it is, as a job will know it.
+    #[must_use]
+    pub fn input(&self) -> &Input {
+        &self.input
+    }
+
+    pub(super) fn upload(&self) -> &Upload {
+        &self.claim.upload
+    }
+
+    /// Gives it up, and returns when nothing of it is left.
+    pub async fn abandon(mut self) {
+        self.claim.abandon().await;
+    }
+
+    /// It is a job's now.
+    pub(super) fn keep(mut self) {
+        self.claim.held = false;
+        self.claim.intake.live().remove(&self.claim.upload.id);
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        // The writer goes before its row: nothing may land after the row says abandoned.
+        if let Some(writer) = self.writer.take() {
+            let claim = mem::replace(&mut self.claim, Claim::none(&self.claim));
+            let tasks = claim.intake.0.tasks.clone();
+            tasks.spawn(Self { claim, writer: Some(writer) }.abandon());
+        }
+    }
+}
+
+/// This process's claim on an upload: while it is held, a sweep leaves the upload alone; dropped
+/// while held, it abandons the upload.
+struct Claim {
+    intake: Intake,
+    upload: Upload,
+    held: bool,
+}
+
+impl Claim {
+    /// A claim on nothing, to leave in the place of one that moved on.
+    fn none(of: &Self) -> Self {
+        Self { intake: of.intake.clone(), upload: of.upload.clone(), held: false }
+    }
+
+    async fn abandon(&mut self) {
+        if mem::take(&mut self.held) {
+            self.intake.abandon(self.upload.id).await;
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if mem::take(&mut self.held) {
+            let (intake, id) = (self.intake.clone(), self.upload.id);
+            self.intake.0.tasks.spawn(async move { intake.abandon(id).await });
+        }
+    }
+}
+
+/// Keeps an upload's row abreast of its writer.
+struct UploadRows {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    upload: UploadId,
+}
+
+impl UploadRows {
+    async fn apply(&self, event: UploadEvent) -> Result<(), StoreError> {
+        self.store.apply_to_upload(self.upload, event, self.clock.now()).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Recorder for UploadRows {
+    async fn begun(&self, multipart: &Multipart) -> Result<(), StoreError> {
+        self.apply(UploadEvent::BeginMultipart { multipart: multipart.clone() }).await
+    }
+
+    async fn advanced(&self, offset: u64) -> Result<(), StoreError> {
+        let lease_until = self.clock.now().after(UPLOAD_LEASE);
+        self.apply(UploadEvent::Advance { offset, lease_until }).await
+    }
+}

@@ -1,0 +1,133 @@
+//! The queue: claims what may run, says of the rest what it waits for.
+
+use std::{sync::Arc, time::Duration};
+
+use fileyard_storage::{
+    StoreError, failpoint,
+    job::{Job, JobEvent, JobState, QueueQuery, WaitingFor},
+};
+
+use crate::{Inner, owner::Owner, processor::Processor, slots::Slot};
+
+/// How long an owner may be silent.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+/// How many jobs at the head of the queue are told what they wait for.
+const HEAD: usize = 64;
+
+impl Inner {
+    /// One pass over the queue.
+    pub(crate) async fn dispatch(self: &Arc<Self>) -> Result<(), StoreError> {
+        if self.stopping.is_cancelled() {
+            return Ok(());
+        }
+        self.expire().await?;
+        let mut query =
+            QueueQuery { due_by: self.parts.clock.now(), skip: Vec::new(), limit: HEAD };
+        loop {
+            let head = self.parts.store.queued(&query).await?;
+            let mut claimed = false;
+            for job in &head {
+                if query.skip.contains(&job.asked.processor) {
+                    continue;
+                }
+                match self.place(job) {
+                    Ok((processor, slot)) => {
+                        self.claim(job, &processor, slot).await?;
+                        claimed = true;
+                    }
+                    Err(waiting_for) => {
+                        self.wait(job, waiting_for).await?;
+                        // All slots taken or no engine: true of every other processor as well.
+                        if self.slots.full() || waiting_for == WaitingFor::Engine {
+                            return self.tell_the_rest(&head, job, waiting_for).await;
+                        }
+                        query.skip.push(job.asked.processor.clone());
+                    }
+                }
+            }
+            if head.len() < HEAD || !claimed {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A place for a job, or what it waits for.
+    fn place(&self, job: &Job) -> Result<(Arc<Processor>, Slot), WaitingFor> {
+        if self.engine_trouble.borrow().is_some() {
+            return Err(WaitingFor::Engine);
+        }
+        let name = &job.asked.processor;
+        let processor =
+            self.parts.processors.all.get(name).ok_or(WaitingFor::ProcessorRemoved)?;
+        if !self.images.open(processor) {
+            return Err(WaitingFor::Image);
+        }
+        let slot = self.slots.take(name, processor.concurrency).ok_or(WaitingFor::Slot)?;
+        Ok((Arc::clone(processor), slot))
+    }
+
+    async fn claim(
+        self: &Arc<Self>,
+        job: &Job,
+        processor: &Arc<Processor>,
+        slot: Slot,
+    ) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let claim = JobEvent::Claim {
+            engine: self.parts.engine.name().into(),
+            lease_until: now.after(LEASE),
+        };
+        match self.parts.store.apply(job.id(), claim, now).await {
+            Ok(job) => {
+                failpoint::hit("claimed");
+                self.images.used(processor);
+                Owner::new(Arc::clone(self), job, Some(Arc::clone(processor)), slot).spawn();
+                Ok(())
+            }
+            // Somebody was quicker, or it was cancelled: no loss.
+            Err(StoreError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn wait(&self, job: &Job, on: WaitingFor) -> Result<(), StoreError> {
+        if let JobState::Queued { waiting_for, .. } = job.state
+            && waiting_for == Some(on)
+        {
+            return Ok(());
+        }
+        let event = JobEvent::Wait { on: Some(on) };
+        match self.parts.store.apply(job.id(), event, self.parts.clock.now()).await {
+            Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Those behind `first` in the queue wait for the same.
+    async fn tell_the_rest(
+        &self,
+        head: &[Job],
+        first: &Job,
+        on: WaitingFor,
+    ) -> Result<(), StoreError> {
+        let behind = head.iter().skip_while(|job| job.id() != first.id()).skip(1);
+        for job in behind {
+            self.wait(job, on).await?;
+        }
+        Ok(())
+    }
+
+    async fn expire(&self) -> Result<(), StoreError> {
+        let Some(longest) = self.parts.queue_timeout else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
+        let since = fileyard_storage::clock::Timestamp(now.0.saturating_sub(longest));
+        for job in self.parts.store.waiting_since(since, HEAD).await? {
+            match self.parts.store.apply(job.id(), JobEvent::Expire, now).await {
+                Ok(_) | Err(StoreError::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

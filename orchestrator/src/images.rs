@@ -1,0 +1,77 @@
+//! Images are fetched ahead of a claim: a job whose image is on its way waits in the queue and
+//! holds no slot.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    engine::Engine,
+    hint::{Hint, Hints},
+    processor::{Processor, Pull},
+};
+
+/// Knows which images are there.
+pub struct ImageGate {
+    engine: Arc<dyn Engine>,
+    hints: Hints,
+    known: Arc<Mutex<HashMap<String, Fetch>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fetch {
+    UnderWay,
+    /// Also when it failed: then the claim's own try tells the job why.
+    Done,
+}
+
+impl ImageGate {
+    pub(crate) fn new(engine: Arc<dyn Engine>, hints: Hints) -> Self {
+        Self { engine, hints, known: Arc::default() }
+    }
+
+    /// Whether a job of this processor may be claimed; starts fetching its image if not.
+    pub(crate) fn open(&self, processor: &Processor) -> bool {
+        if self.engine.images().is_none() || processor.pull == Pull::Never {
+            return true;
+        }
+        let image = processor.image.clone();
+        match self.known().get(&image) {
+            Some(Fetch::Done) => return true,
+            Some(Fetch::UnderWay) => return false,
+            None => {}
+        }
+        self.known().insert(image.clone(), Fetch::UnderWay);
+        let (engine, hints, known) =
+            (Arc::clone(&self.engine), self.hints.clone(), Arc::clone(&self.known));
+        let pull = processor.pull;
+        tokio::spawn(async move {
+            let said = |words: String| tracing::debug!("{words}");
+            if let Some(images) = engine.images()
+                && let Err(error) = images.ensure(&image, pull, &said).await
+            {
+                tracing::warn!(image, %error, "could not fetch an image");
+            }
+            known.lock().unwrap_or_else(PoisonError::into_inner).insert(image, Fetch::Done);
+            hints.send(Hint::Queued);
+        });
+        false
+    }
+
+    /// The claim was made: with `pull = "always"` the next one asks the registry again.
+    pub(crate) fn used(&self, processor: &Processor) {
+        if processor.pull == Pull::Always {
+            self.forget(&processor.image);
+        }
+    }
+
+    /// It is not there after all.
+    pub(crate) fn forget(&self, image: &str) {
+        self.known().remove(image);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Fetch>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,222 @@
+//! The owner of a running job: one tracked task that takes it from where it stands to its end.
+//!
+//! Its steps are told by the job's phase alone, so an adopter takes the same ones. Every step may
+//! be repeated; every change of the row is made with the owner's fence, and the first refusal ends
+//! the owner: somebody else decides then.
+
+mod clean;
+mod collect;
+mod heartbeat;
+mod pump;
+mod start;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use fileyard_storage::{
+    Store, StoreError,
+    attempt::{AttemptEvent, AttemptState, PendingMultipart},
+    blob::{BlobKey, Recorder},
+    id::{AttemptNo, Fence, JobId},
+    job::{Job, JobEvent, OwnerEvent, Phase},
+    upload::Multipart,
+};
+use tokio::sync::watch as signal;
+
+pub(crate) use self::clean::Cleaner;
+use self::{heartbeat::Vitals, pump::Pump};
+use crate::{
+    Inner,
+    engine::ContainerId,
+    processor::Processor,
+    settle::Verdict,
+    slots::Slot,
+};
+
+/// How long to wait before a step that met trouble of the infrastructure is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Where a task that minds an attempt hears that it should look.
+#[derive(Debug, Clone)]
+pub(crate) struct Minder {
+    /// The row was changed by somebody else.
+    pub(crate) row: signal::Sender<()>,
+    /// The container started or ended.
+    pub(crate) container: signal::Sender<()>,
+}
+
+/// Minds one attempt of a running job.
+pub(crate) struct Owner {
+    inner: Arc<Inner>,
+    /// As of the last change that this owner made.
+    job: Job,
+    fence: Fence,
+    id: ContainerId,
+    processor: Option<Arc<Processor>>,
+    slot: Option<Slot>,
+    vitals: Arc<Vitals>,
+    pump: Option<Pump>,
+    minder: Minder,
+}
+
+/// Why an owner stops before its job is settled.
+enum Halt {
+    /// It is not the owner any more, or can not prove that it is.
+    Lost,
+    /// The server goes down; the container runs on.
+    Leaving,
+}
+
+impl Minder {
+    pub(crate) fn new() -> Self {
+        Self { row: signal::Sender::new(()), container: signal::Sender::new(()) }
+    }
+}
+
+impl Owner {
+    /// The owner of a job that was just claimed or adopted.
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        job: Job,
+        processor: Option<Arc<Processor>>,
+        slot: Slot,
+    ) -> Self {
+        let no = job.attempt.unwrap_or(AttemptNo(1));
+        Self {
+            id: inner.container(job.id(), no),
+            fence: job.fence,
+            vitals: Arc::new(Vitals::of(&job)),
+            processor,
+            slot: Some(slot),
+            pump: None,
+            minder: Minder::new(),
+            inner,
+            job,
+        }
+    }
+
+    /// Runs as a tracked task.
+    pub(crate) fn spawn(self) {
+        let inner = Arc::clone(&self.inner);
+        let (key, minder) = ((self.id.job, self.id.attempt), self.minder.clone());
+        inner.minded().insert(key, minder);
+        inner.tasks.clone().spawn(async move {
+            self.run().await;
+            inner.minded().remove(&key);
+        });
+    }
+
+    #[tracing::instrument(name = "job", skip_all, fields(job = %self.id.job, attempt = %self.id.attempt))]
+    async fn run(mut self) {
+        let beat = heartbeat::beat(
+            Arc::clone(&self.inner),
+            self.id.job,
+            self.fence,
+            Arc::clone(&self.vitals),
+            self.minder.row.subscribe(),
+        );
+        let halted = tokio::select! {
+            settled = self.settle() => settled.err(),
+            () = beat => Some(Halt::Lost),
+        };
+        match halted {
+            Some(Halt::Leaving) => return,
+            Some(Halt::Lost) => tracing::info!(fence = %self.fence, "no longer the owner"),
+            None => {}
+        }
+        // The job went on without this attempt: what is left of it is removed here, now. When it
+        // was taken over instead, its attempt lives, and whoever has it will do so.
+        let (job, no) = (self.id.job, self.id.attempt);
+        match self.inner.parts.store.attempt(job, no).await {
+            Ok(Some(attempt)) if matches!(attempt.state, AttemptState::Ended { .. }) => {
+                let slot = self.slot.take();
+                Cleaner::new(self.inner, attempt, slot, self.pump.take(), self.minder).run().await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a later pass will remove this attempt"),
+        }
+    }
+
+    /// Takes steps until the job is not running any more.
+    async fn settle(&mut self) -> Result<(), Halt> {
+        let stopping = self.inner.stopping.clone();
+        loop {
+            match self.job.phase() {
+                None => return Ok(()),
+                // What was stored so far is not thrown away by a drain; it has its own bound.
+                Some(Phase::Collecting { .. }) => self.collect().await?,
+                Some(Phase::Starting) => tokio::select! {
+                    done = self.start() => done?,
+                    () = stopping.cancelled() => return Err(Halt::Leaving),
+                },
+                Some(Phase::Running | Phase::Stopping { .. }) => tokio::select! {
+                    done = self.watch() => done?,
+                    () = stopping.cancelled() => return Err(Halt::Leaving),
+                },
+            }
+        }
+    }
+
+    /// Changes the row with this owner's fence. Waits while the database is away: the heartbeat
+    /// decides how long that may take.
+    async fn own(&mut self, event: OwnerEvent) -> Result<(), Halt> {
+        loop {
+            let event = JobEvent::Own(self.fence, event.clone());
+            let now = self.inner.parts.clock.now();
+            match self.inner.parts.store.apply(self.id.job, event, now).await {
+                Ok(job) => {
+                    self.job = job;
+                    return Ok(());
+                }
+                Err(StoreError::Refused(_) | StoreError::NotFound(_)) => return Err(Halt::Lost),
+                Err(error) => {
+                    tracing::warn!(%error, "could not change the job's row; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Commits a verdict that needs no outputs.
+    async fn conclude(&mut self, verdict: Verdict) -> Result<(), Halt> {
+        let event = match verdict {
+            Verdict::Bad(reason) => {
+                tracing::info!(%reason, "failed");
+                OwnerEvent::Fail { reason }
+            }
+            Verdict::Again { budget, detail, after } => {
+                tracing::info!(detail, ?after, "will be tried again");
+                let not_before = self.inner.parts.clock.now().after(after);
+                OwnerEvent::Retry { budget, not_before, detail }
+            }
+            Verdict::Good => {
+                OwnerEvent::Succeed { result: serde_json::Value::Null, outputs: Vec::new() }
+            }
+        };
+        self.own(event).await
+    }
+}
+
+/// Names in the attempt's row what its outputs and log begin in the store.
+pub(super) struct AttemptRows {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) job: JobId,
+    pub(super) attempt: AttemptNo,
+    pub(super) key: BlobKey,
+}
+
+#[async_trait]
+impl Recorder for AttemptRows {
+    async fn begun(&self, multipart: &Multipart) -> Result<(), StoreError> {
+        let pending =
+            PendingMultipart { key: self.key.clone(), multipart: multipart.clone() };
+        let event = AttemptEvent::BeginMultipart { pending };
+        self.store.apply_to_attempt(self.job, self.attempt, event).await.map(drop)
+    }
+
+    /// The job's own heartbeat keeps its lease.
+    async fn advanced(&self, _offset: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

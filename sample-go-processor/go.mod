@@ -1,0 +1,3 @@
+module fileyard.dev/sample-go-processor
+
+go 1.19

@@ -3,6 +3,10 @@
 //! A spec says *what* is in `/in` (a blob's key and digest) and who may write `/out`; where those
 //! are on a host is between the engine and its [`HostDirs`].
 
+#[cfg(any(test, feature = "full-stack"))]
+pub mod conformance;
+pub mod fake;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -46,6 +50,8 @@ pub trait Engine: Send + Sync {
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError>;
 
     /// What it writes, both streams in one order, from `from` on until it has exited and all is read.
+    /// Of one that is gone there is nothing to read. After an error the stream ends: the caller
+    /// goes on from the position it has reached.
     fn logs(
         &self,
         id: &ContainerId,
@@ -338,6 +344,15 @@ impl FromStr for ContainerId {
             attempt: AttemptNo(attempt.parse().map_err(|_| NotOurs)?),
         };
         if id.to_string() == name { Ok(id) } else { Err(NotOurs) }
+    }
+}
+
+impl LogPosition {
+    /// Where to go on once `chunk` has been read.
+    #[must_use]
+    pub fn after(self, chunk: &LogChunk) -> Self {
+        let skip = if chunk.at == self.at { self.skip + 1 } else { 1 };
+        Self { at: chunk.at, skip }
     }
 }
 

@@ -1,0 +1,369 @@
+//! An engine for tests: real files, real concurrency, no containers.
+//!
+//! Its only image is `fake`, whose command is a list of verbs (see [`program`]). Each container is
+//! a task; all clones of an engine share them, so that they outlive an orchestrator as Docker's do.
+//! It isolates nothing and must never run what a stranger wrote.
+
+mod controls;
+mod program;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fileyard_storage::{
+    clock::{Clock, SystemClock},
+    id::InstallId,
+};
+use futures::{StreamExt, stream::BoxStream};
+use tokio::sync::{broadcast, watch};
+
+use super::{
+    ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
+    LogChunk, LogPosition, LogStream, Signal, Staging,
+};
+use crate::processor::Pull;
+
+/// The one image that is there from the beginning.
+pub const IMAGE: &str = "fake";
+
+/// An engine whose containers are tasks of this process. Clones are the same engine.
+#[derive(Clone)]
+pub struct FakeEngine {
+    dirs: HostDirs,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// Counts every change of the state, for whoever waits for one.
+    version: watch::Sender<u64>,
+    hints: broadcast::Sender<ContainerId>,
+}
+
+#[derive(Default)]
+struct State {
+    down: bool,
+    lost_replies: u32,
+    refusals: VecDeque<EngineError>,
+    images: BTreeSet<String>,
+    registry: BTreeSet<String>,
+    pulls: Vec<String>,
+    gates: BTreeSet<String>,
+    containers: BTreeMap<ContainerId, Container>,
+    starts: BTreeMap<ContainerId, u32>,
+    made: u64,
+}
+
+struct Container {
+    /// Tells a container from an earlier one of the same name.
+    serial: u64,
+    state: ContainerState,
+    signal: Option<Signal>,
+    at_gate: Option<String>,
+    log: Vec<LogChunk>,
+}
+
+impl FakeEngine {
+    /// An engine with nothing on it but [`IMAGE`].
+    #[must_use]
+    pub fn new(dirs: HostDirs) -> Self {
+        Self::with_clock(dirs, Arc::new(SystemClock))
+    }
+
+    /// The same, by another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(dirs: HostDirs, clock: Arc<dyn Clock>) -> Self {
+        let state = State { images: BTreeSet::from([IMAGE.to_owned()]), ..State::default() };
+        let shared = Shared {
+            clock,
+            state: Mutex::new(state),
+            version: watch::Sender::new(0),
+            hints: broadcast::Sender::new(64),
+        };
+        Self { dirs, shared: Arc::new(shared) }
+    }
+
+    /// The state, unless the engine is down.
+    fn up(&self) -> Result<MutexGuard<'_, State>, EngineError> {
+        let state = self.shared.lock();
+        if state.down {
+            return Err(EngineError::Unavailable("the fake engine is down".into()));
+        }
+        Ok(state)
+    }
+
+    fn create(&self, state: &mut State, spec: &ContainerSpec) -> Result<(), EngineError> {
+        if !state.images.contains(&spec.image) {
+            return Err(EngineError::NoImage(spec.image.clone()));
+        }
+        let (input, out) = (self.dirs.input(&spec.id, &spec.input), self.dirs.out(&spec.id));
+        if !input.is_file() || !out.is_dir() {
+            let missing = if out.is_dir() { input } else { out };
+            return Err(EngineError::Unavailable(format!("{} is not there", missing.display())));
+        }
+        state.made += 1;
+        let container = Container {
+            serial: state.made,
+            state: ContainerState::Created,
+            signal: None,
+            at_gate: None,
+            log: Vec::new(),
+        };
+        state.containers.insert(spec.id, container);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn start(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
+        let mut state = self.up()?;
+        if let Some(refusal) = state.refusals.pop_front() {
+            return Err(refusal);
+        }
+        if !state.containers.contains_key(&spec.id) {
+            self.create(&mut state, spec)?;
+        }
+        let container = state.containers.get_mut(&spec.id).expect("it was made above");
+        if container.state == ContainerState::Created {
+            if let Some(entrypoint) = spec.entrypoint.first() {
+                return Err(EngineError::Rejected(format!(
+                    "exec: {entrypoint:?}: executable file not found in $PATH"
+                )));
+            }
+            container.state = ContainerState::Running;
+            let serial = container.serial;
+            *state.starts.entry(spec.id).or_default() += 1;
+            tokio::spawn(program::run(self.clone(), spec.clone(), serial));
+        }
+        let now = state.containers[&spec.id].state.clone();
+        let lost = state.lost_replies > 0;
+        state.lost_replies = state.lost_replies.saturating_sub(1);
+        drop(state);
+        self.shared.changed(Some(spec.id));
+        if lost {
+            return Err(EngineError::Unavailable("the reply to a start was lost".into()));
+        }
+        Ok(now)
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> Result<Option<ContainerState>, EngineError> {
+        Ok(self.up()?.containers.get(id).map(|container| container.state.clone()))
+    }
+
+    async fn signal(&self, id: &ContainerId, signal: Signal) -> Result<(), EngineError> {
+        if let Some(container) = self.up()?.containers.get_mut(id)
+            && container.signal != Some(Signal::Kill)
+        {
+            container.signal = Some(signal);
+        }
+        self.shared.changed(None);
+        Ok(())
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.up()?.containers.remove(id);
+        self.shared.changed(Some(*id));
+        Ok(())
+    }
+
+    fn logs(
+        &self,
+        id: &ContainerId,
+        from: LogPosition,
+    ) -> BoxStream<'static, Result<LogChunk, EngineError>> {
+        let cursor = Some((self.clone(), *id, from, self.shared.version.subscribe()));
+        futures::stream::unfold(cursor, async |cursor| {
+            let (engine, id, mut from, mut version) = cursor?;
+            loop {
+                version.borrow_and_update();
+                match engine.up().map(|state| state.read(&id, from)) {
+                    Err(error) => return Some((Err(error), None)),
+                    Ok(Read::End) => return None,
+                    Ok(Read::Chunk(chunk)) => {
+                        from = from.after(&chunk);
+                        return Some((Ok(chunk), Some((engine, id, from, version))));
+                    }
+                    Ok(Read::Later) => version.changed().await.ok()?,
+                }
+            }
+        })
+        .boxed()
+    }
+
+    async fn list(&self, install: InstallId) -> Result<Vec<Listed>, EngineError> {
+        let state = self.up()?;
+        let ours = state.containers.iter().filter(|(id, _)| id.install == install);
+        Ok(ours
+            .map(|(id, it)| Listed { id: *id, running: it.state == ContainerState::Running })
+            .collect())
+    }
+
+    fn changes(&self, install: InstallId) -> BoxStream<'static, ContainerId> {
+        let hints = (self.clone(), install, self.shared.hints.subscribe());
+        futures::stream::unfold(hints, async |(engine, install, mut hints)| {
+            loop {
+                match hints.recv().await {
+                    Ok(id) if id.install == install && !engine.shared.lock().down => {
+                        return Some((id, (engine, install, hints)));
+                    }
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    // Unreachable while `engine` holds the sender.
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        })
+        .boxed()
+    }
+
+    fn staging(&self) -> Staging<'_> {
+        Staging::HostDirs(&self.dirs)
+    }
+
+    fn images(&self) -> Option<&dyn Images> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Images for FakeEngine {
+    async fn ensure(
+        &self,
+        image: &str,
+        pull: Pull,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), EngineError> {
+        let mut state = self.up()?;
+        let there = state.images.contains(image);
+        match pull {
+            Pull::Missing | Pull::Never if there => return Ok(()),
+            Pull::Never => return Err(EngineError::NoImage(image.to_owned())),
+            Pull::Always | Pull::Missing => {}
+        }
+        if !state.registry.contains(image) {
+            return Err(EngineError::Rejected(format!("manifest for {image} not found")));
+        }
+        state.images.insert(image.to_owned());
+        state.pulls.push(image.to_owned());
+        drop(state);
+        progress(format!("pulled {image}"));
+        self.shared.changed(None);
+        Ok(())
+    }
+}
+
+enum Read {
+    Chunk(LogChunk),
+    Later,
+    End,
+}
+
+impl State {
+    fn read(&self, id: &ContainerId, from: LogPosition) -> Read {
+        let Some(container) = self.containers.get(id) else { return Read::End };
+        let first = container.log.partition_point(|chunk| chunk.at < from.at);
+        let skipped = container.log[first..]
+            .iter()
+            .take_while(|chunk| chunk.at == from.at)
+            .count()
+            .min(from.skip as usize);
+        match (container.log.get(first + skipped), &container.state) {
+            (Some(chunk), _) => Read::Chunk(chunk.clone()),
+            (None, ContainerState::Exited(_)) => Read::End,
+            (None, _) => Read::Later,
+        }
+    }
+
+    /// A container that still is the one that was started.
+    fn container(&mut self, id: &ContainerId, serial: u64) -> Option<&mut Container> {
+        self.containers.get_mut(id).filter(|container| container.serial == serial)
+    }
+}
+
+impl Container {
+    fn write(&mut self, now: i64, stream: LogStream, bytes: Bytes) {
+        let at = self.log.last().map_or(now, |last| last.at.max(now));
+        self.log.push(LogChunk { at, stream, bytes });
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self, hint: Option<ContainerId>) {
+        self.version.send_modify(|version| *version += 1);
+        if let Some(id) = hint {
+            // Nobody listening is no error.
+            let _ = self.hints.send(id);
+        }
+    }
+}
+
+impl fmt::Debug for FakeEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeEngine").field("containers", &self.containers()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fileyard_storage::id::InstallId;
+
+    use super::{FakeEngine, IMAGE};
+    use crate::engine::{ContainerState, Engine, EngineError, HostDirs, conformance::Harness};
+
+    fn harness() -> (Harness, FakeEngine) {
+        let home = tempfile::tempdir().expect("a directory");
+        let engine = FakeEngine::new(HostDirs::new(home.path().to_owned(), None));
+        let harness = Harness {
+            engine: std::sync::Arc::new(engine.clone()),
+            image: IMAGE.into(),
+            forever: vec!["wait".into()],
+            install: InstallId::new(),
+            guard: Box::new(home),
+        };
+        (harness, engine)
+    }
+
+    crate::engine_conformance!(harness().0);
+
+    #[tokio::test]
+    async fn a_start_whose_reply_was_lost_was_done() {
+        let (it, engine) = harness();
+        let spec = it.spec(&["gate", "end"]);
+        engine.lose_next_start_reply();
+        assert!(matches!(engine.start(&spec).await, Err(EngineError::Unavailable(_))));
+        assert_eq!(engine.at_gate("end").await, spec.id);
+        assert_eq!(engine.start(&spec).await, Ok(ContainerState::Running));
+        assert_eq!(engine.starts(&spec.id), 1);
+        engine.open_gate("end");
+        assert_eq!(it.exit(&spec.id).await.code, 0);
+        it.remove(&spec).await;
+    }
+
+    #[tokio::test]
+    async fn containers_outlive_an_engine_that_is_down() {
+        let (it, engine) = harness();
+        let spec = it.spec(&["gate", "end", "exit", "3"]);
+        engine.start(&spec).await.expect("a start");
+        engine.go_down();
+        assert!(matches!(engine.inspect(&spec.id).await, Err(EngineError::Unavailable(_))));
+        engine.open_gate("end");
+        engine.until(|it| matches!(it.containers()[0].1, ContainerState::Exited(_))).await;
+        engine.come_back();
+        assert_eq!(it.exit(&spec.id).await.code, 3);
+        it.remove(&spec).await;
+    }
+}

@@ -1,0 +1,106 @@
+//! What a test does to a fake engine, and what it may ask of it.
+
+use super::{ContainerId, ContainerState, EngineError, FakeEngine};
+
+impl FakeEngine {
+    /// From now on every call is answered `Unavailable`, logs break off and hints are lost.
+    /// Containers go on.
+    pub fn go_down(&self) {
+        self.shared.lock().down = true;
+        self.shared.changed(None);
+    }
+
+    /// It answers again.
+    pub fn come_back(&self) {
+        self.shared.lock().down = false;
+        self.shared.changed(None);
+    }
+
+    /// The next start is done, and answered `Unavailable`.
+    pub fn lose_next_start_reply(&self) {
+        self.shared.lock().lost_replies += 1;
+    }
+
+    /// The next start is not done, and answered so. Several are answered in turn.
+    pub fn refuse_next_start(&self, error: EngineError) {
+        self.shared.lock().refusals.push_back(error);
+    }
+
+    /// Containers go through this gate from now on.
+    pub fn open_gate(&self, name: &str) {
+        self.shared.lock().gates.insert(name.to_owned());
+        self.shared.changed(None);
+    }
+
+    /// Puts an image into the registry, for [`super::Images::ensure`] to fetch.
+    pub fn publish_image(&self, image: &str) {
+        self.shared.lock().registry.insert(image.to_owned());
+    }
+
+    /// Forgets an image that was there.
+    pub fn drop_image(&self, image: &str) {
+        self.shared.lock().images.remove(image);
+    }
+
+    /// Every image fetched so far, in order.
+    #[must_use]
+    pub fn pulls(&self) -> Vec<String> {
+        self.shared.lock().pulls.clone()
+    }
+
+    /// Removes a container behind everyone's back: no hint.
+    pub fn lose_container(&self, id: &ContainerId) {
+        self.shared.lock().containers.remove(id);
+        self.shared.changed(None);
+    }
+
+    /// How often a container of this name was started, removed ones included. Never more than 1.
+    #[must_use]
+    pub fn starts(&self, id: &ContainerId) -> u32 {
+        self.shared.lock().starts.get(id).copied().unwrap_or(0)
+    }
+
+    /// Every name that was ever started, and how often.
+    #[must_use]
+    pub fn all_starts(&self) -> Vec<(ContainerId, u32)> {
+        self.shared.lock().starts.iter().map(|(id, n)| (*id, *n)).collect()
+    }
+
+    /// Everything that exists, of every install, whether the engine is down or not.
+    #[must_use]
+    pub fn containers(&self) -> Vec<(ContainerId, ContainerState)> {
+        self.shared.lock().containers.iter().map(|(id, it)| (*id, it.state.clone())).collect()
+    }
+
+    /// Whether a container waits at this gate now.
+    #[must_use]
+    pub fn is_at_gate(&self, id: &ContainerId, gate: &str) -> bool {
+        let state = self.shared.lock();
+        state.containers.get(id).is_some_and(|it| it.at_gate.as_deref() == Some(gate))
+    }
+
+    /// Returns as soon as `holds` does; it is asked again at every change of the engine.
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let mut version = self.shared.version.subscribe();
+        while !holds(self) {
+            version.changed().await.expect("the engine holds the sender");
+        }
+    }
+
+    /// Returns as soon as some container waits at this gate, and says which.
+    pub async fn at_gate(&self, gate: &str) -> ContainerId {
+        let mut version = self.shared.version.subscribe();
+        loop {
+            if let Some(id) = self.waiting_at(gate) {
+                return id;
+            }
+            version.changed().await.expect("the engine holds the sender");
+        }
+    }
+
+    fn waiting_at(&self, gate: &str) -> Option<ContainerId> {
+        let state = self.shared.lock();
+        let mut all = state.containers.iter();
+        all.find(|(_, it)| it.at_gate.as_deref() == Some(gate)).map(|(id, _)| *id)
+    }
+}

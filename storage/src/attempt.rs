@@ -145,11 +145,15 @@ pub trait AttemptStore: Send + Sync {
     /// One attempt, if there is one.
     async fn attempt(&self, job: JobId, no: AttemptNo) -> Result<Option<Attempt>, StoreError>;
 
-    /// Every attempt that is not removed: what may still have a container or a directory.
+    /// Every attempt that is not removed, oldest job first: what may still have a container or a
+    /// directory.
     async fn unremoved(&self) -> Result<Vec<Attempt>, StoreError>;
 
-    /// Loads, applies, stores. A job's own changes reach its attempt by themselves; this is for
-    /// [`AttemptEvent::StoreLog`] and [`AttemptEvent::Remove`].
+    /// Loads, applies, stores.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the rules do not permit it, or the event is one that only a
+    /// change of the job may bring: see [`Attempt::apply_alone`].
     async fn apply_to_attempt(
         &self,
         job: JobId,
@@ -196,6 +200,13 @@ impl Attempt {
             (AttemptEvent::StoreLog { log }, AttemptState::Live) if log.fence != self.fence => {
                 return Err(Refusal::Stale { given: log.fence, current: self.fence });
             }
+            // Whoever cleans up after the end may have a newer fence than the last owner's, but an
+            // older owner must not put its log in the place of its successor's.
+            (AttemptEvent::StoreLog { log }, AttemptState::Ended { .. })
+                if log.fence < self.fence =>
+            {
+                return Err(Refusal::Stale { given: log.fence, current: self.fence });
+            }
             (AttemptEvent::StoreLog { log }, AttemptState::Live | AttemptState::Ended { .. }) => {
                 next.log = Some(log.clone());
             }
@@ -212,6 +223,22 @@ impl Attempt {
             }
         }
         Ok(next)
+    }
+
+    /// As [`Attempt::apply`], for an event that does not come with a change of its job. Adoption,
+    /// exit and end would otherwise part the two rows, so they are refused here.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the attempt is then as it was.
+    pub fn apply_alone(&self, event: &AttemptEvent) -> Result<Self, Refusal> {
+        match event {
+            AttemptEvent::BeginMultipart { .. }
+            | AttemptEvent::StoreLog { .. }
+            | AttemptEvent::Remove => self.apply(event),
+            AttemptEvent::Adopt { .. } | AttemptEvent::Exit { .. } | AttemptEvent::End { .. } => {
+                Err(Refusal::OnlyTogether { noun: "attempt", event: event.name(), with: "job" })
+            }
+        }
     }
 
     /// Where its log is, once it is stored.

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub use self::{
     reason::{Budget, ExitFacts, Reason, ReasonCode, StopCause},
-    transition::{Change, MAX_EVENTS, Refusal},
+    transition::{Change, MAX_BACKOFF, MAX_EVENTS, Refusal},
 };
 pub use crate::id::JobId;
 use crate::{
@@ -324,7 +324,7 @@ pub enum OwnerEvent {
     Retry {
         /// Whose budget this spends.
         budget: Budget,
-        /// Not before this.
+        /// Not before this; at most [`MAX_BACKOFF`] from now.
         not_before: Timestamp,
         /// Why, in words.
         detail: String,
@@ -354,7 +354,7 @@ pub struct JobFilter {
 /// Which queued jobs a dispatcher asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueQuery {
-    /// Only those whose `not_before` is at or before this.
+    /// Only those that are due then: see [`JobState::is_due`].
     pub due_by: Timestamp,
     /// Not of these processors: they have no slot, or are not configured.
     pub skip: Vec<ProcessorName>,
@@ -385,10 +385,10 @@ pub trait JobStore: Send + Sync {
     /// Queued jobs in the order they are to be claimed: by `since`, then by id.
     async fn queued(&self, query: &QueueQuery) -> Result<Vec<Job>, StoreError>;
 
-    /// Queued jobs that have waited since before `since`, at most `limit`.
+    /// Queued jobs that have waited since before `since`, longest first, at most `limit`.
     async fn waiting_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Job>, StoreError>;
 
-    /// Every running job.
+    /// Every running job, oldest first.
     async fn running(&self) -> Result<Vec<Job>, StoreError>;
 }
 
@@ -457,6 +457,21 @@ impl JobState {
             Self::Succeeded { .. } => StateName::Succeeded,
             Self::Failed { .. } => StateName::Failed,
             Self::Cancelled => StateName::Cancelled,
+        }
+    }
+
+    /// Whether it is queued and may be claimed at `now`.
+    ///
+    /// A pause is never longer than [`MAX_BACKOFF`], so one that seems to be was written before the
+    /// clock was set back: it is over, or a job would wait for as long as the clock was wrong.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Queued { not_before: Some(until), .. } => {
+                *until <= now || *until > now.after(MAX_BACKOFF)
+            }
+            Self::Queued { not_before: None, .. } => true,
+            _ => false,
         }
     }
 

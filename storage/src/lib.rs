@@ -6,13 +6,19 @@
 pub mod attempt;
 pub mod blob;
 pub mod clock;
+#[cfg(test)]
+mod conformance;
 pub mod error;
 pub mod failpoint;
 pub mod id;
 pub mod job;
+pub mod memory;
+pub mod sqlite;
 pub mod upload;
 
 pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
 
 /// All the rows of one install, behind one value.
 ///

@@ -123,7 +123,11 @@ pub trait UploadStore: Send + Sync {
     /// One upload, if there is one.
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>, StoreError>;
 
-    /// Loads, applies, stores. [`UploadEvent::Complete`] only by [`UploadStore::complete`].
+    /// Loads, applies, stores.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the rules do not permit it; [`UploadEvent::Complete`] comes only
+    /// by [`UploadStore::complete`].
     async fn apply_to_upload(
         &self,
         id: UploadId,
@@ -134,7 +138,8 @@ pub trait UploadStore: Send + Sync {
     /// Every upload complete and every job queued, in one transaction; the jobs in the same order.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when any of the uploads is not receiving; nothing was changed.
+    /// [`StoreError::Refused`] when any of the uploads is not receiving, [`StoreError::Conflict`]
+    /// when a job's id is not the one its upload reserved; nothing was changed.
     async fn complete(
         &self,
         arrivals: Vec<Arrival>,
@@ -144,7 +149,7 @@ pub trait UploadStore: Send + Sync {
     /// Uploads that receive, oldest first, at most `limit`.
     async fn receiving(&self, limit: usize) -> Result<Vec<Upload>, StoreError>;
 
-    /// Uploads that are abandoned, oldest first, at most `limit`.
+    /// Uploads that are abandoned, the longest abandoned first, at most `limit`.
     async fn abandoned(&self, limit: usize) -> Result<Vec<Upload>, StoreError>;
 
     /// Forgets an abandoned upload; any other is left as it is.
@@ -172,6 +177,13 @@ impl Upload {
             });
         };
         match event {
+            // The row can name one: a second would leave the first in the store for ever.
+            UploadEvent::BeginMultipart { multipart: begun }
+                if multipart.as_ref().is_some_and(|there| there != begun) =>
+            {
+                let event = "begin a second multipart upload";
+                return Err(Refusal::NoSuchEdge { noun: "upload", from: "receiving", event });
+            }
             UploadEvent::BeginMultipart { multipart: begun } => *multipart = Some(begun.clone()),
             UploadEvent::Advance { offset: to, lease_until: until } => {
                 *offset = (*offset).max(*to);
@@ -192,7 +204,35 @@ impl Upload {
     }
 }
 
+impl Upload {
+    /// As [`Upload::apply`], for an event that does not come with a new job. To become complete is
+    /// refused here: the upload and its job are one change.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the upload is then as it was.
+    pub fn apply_alone(&self, event: &UploadEvent, now: Timestamp) -> Result<Self, Refusal> {
+        if let UploadEvent::Complete { .. } = event {
+            let (noun, event) = ("upload", event.name());
+            return Err(Refusal::OnlyTogether { noun, event, with: "job" });
+        }
+        self.apply(event, now)
+    }
+}
+
 impl Arrival {
+    /// Its upload as complete and its job as queued, or why not.
+    ///
+    /// # Errors
+    /// As [`UploadStore::complete`].
+    pub fn land(&self, upload: &Upload, now: Timestamp) -> Result<(Upload, Job), StoreError> {
+        let complete = upload.apply(&self.completion(), now)?;
+        if self.job.id != upload.job || self.job.upload != upload.id {
+            let there = format!("upload {}, with the job id {} reserved,", upload.id, upload.job);
+            return Err(StoreError::Conflict(there));
+        }
+        Ok((complete, Job::new(self.job.clone(), now)))
+    }
+
     /// The last event of its upload.
     #[must_use]
     pub fn completion(&self) -> UploadEvent {

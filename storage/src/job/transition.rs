@@ -3,6 +3,8 @@
 //! Edges: queued -> running, cancelled, failed(expired); running -> queued, succeeded, failed,
 //! cancelled. A terminal row never changes. The whole grid of states and events is a snapshot.
 
+use std::time::Duration;
+
 use super::{
     Budget, Event, EventKind, Gone, Job, JobEvent, JobState, OwnerEvent, Phase, Reason, ReasonCode,
     StateName, WaitingFor,
@@ -15,6 +17,9 @@ use crate::{
 
 /// How many events a job keeps: the first half and the last half stay, what is between goes.
 pub const MAX_EVENTS: usize = 256;
+
+/// The longest pause before the next attempt.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// A permitted change: the row as it will be, and what changes with it in the attempt's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +52,16 @@ pub enum Refusal {
     TooEarly {
         /// Until when.
         until: Timestamp,
+    },
+    /// The event is part of another row's change and can not come alone.
+    #[error("an {noun} can {event} only together with its {with}")]
+    OnlyTogether {
+        /// What kind of row.
+        noun: &'static str,
+        /// The event's name.
+        event: &'static str,
+        /// Whose change brings it.
+        with: &'static str,
     },
     /// Its state has no such edge.
     #[error("a {from} {noun} can not {event}")]
@@ -91,7 +106,7 @@ impl Job {
         let JobState::Queued { not_before, .. } = self.state else {
             return Err(self.no_edge("be claimed"));
         };
-        if let Some(until) = not_before.filter(|until| *until > now) {
+        if let Some(until) = not_before.filter(|_| !self.state.is_due(now)) {
             return Err(Refusal::TooEarly { until });
         }
         let no = AttemptNo(self.attempt.map_or(1, |last| last.0 + 1));
@@ -210,7 +225,10 @@ impl Job {
                 let exit = AttemptEvent::Exit { exit: exit.clone() };
                 Ok(self.attempt.map(|no| AttemptChange::Apply(no, exit)))
             }
-            (OwnerEvent::Succeed { result, outputs }, Phase::Collecting { exit, .. }) => {
+            // Outputs and a result exist only on exit 0, whoever asks.
+            (OwnerEvent::Succeed { result, outputs }, Phase::Collecting { exit, .. })
+                if exit.code == 0 =>
+            {
                 if exit.out_of_memory {
                     self.happened(EventKind::ChildOutOfMemory, None, now);
                 }
@@ -241,7 +259,7 @@ impl Job {
                 self.happened(EventKind::Retried, Some(detail.clone()), now);
                 self.state = JobState::Queued {
                     since: now,
-                    not_before: Some(*not_before),
+                    not_before: Some((*not_before).min(now.after(MAX_BACKOFF))),
                     waiting_for: Some(WaitingFor::Backoff),
                 };
                 Ok(self.end_attempt(Outcome::Retried))
@@ -292,7 +310,7 @@ impl Job {
 }
 
 fn running(phase: Phase, lease_until: Timestamp) -> JobState {
-    JobState::Running { phase, lease_until, elapsed: std::time::Duration::ZERO }
+    JobState::Running { phase, lease_until, elapsed: Duration::ZERO }
 }
 
 impl OwnerEvent {

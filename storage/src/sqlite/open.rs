@@ -1,0 +1,156 @@
+//! Opening the file: settings, migrations, and clear refusals.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use super::LockError;
+use crate::id::InstallId;
+
+mod schema {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// A larger file is not read in whole at every start.
+const CHECKED_WHOLE: u64 = 256 << 20;
+
+/// Why a database was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory is not ours.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// It was written by a newer fileyard.
+    #[error(
+        "the database {} has schema {found} and this fileyard knows {known}: it was written by a \
+         newer one, so start that one, or restore a backup from before it",
+        path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema's version.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// It is not a database, or a damaged one.
+    #[error(
+        "the database {} is damaged ({why}): nothing in it was changed; restore a backup, or move \
+         it away to begin anew",
+        path.display()
+    )]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// It could not be opened, read or written.
+    #[error("the database {} can not be opened: {why}", path.display())]
+    Failed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl OpenError {
+    pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
+        let (path, why) = (path.to_owned(), error.to_string());
+        if is_corrupt(error) { Self::Corrupt { path, why } } else { Self::Failed { path, why } }
+    }
+}
+
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// The connection that writes, with the newest schema, and whose rows they are.
+pub(super) fn writable(path: &Path) -> Result<(Connection, InstallId), OpenError> {
+    let of = |error| OpenError::of(path, &error);
+    let mut db = Connection::open(path).map_err(of)?;
+    settle(&db).map_err(of)?;
+    check(&db, path)?;
+    migrate(&mut db, path)?;
+    let install = install(&db).map_err(of)?;
+    let install = install.parse().map_err(|error| {
+        let why = format!("its install id is wrong: {error}");
+        OpenError::Corrupt { path: path.to_owned(), why }
+    })?;
+    Ok((db, install))
+}
+
+/// A connection that reads.
+pub(super) fn readable(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.pragma_update(None, "mmap_size", 0)?;
+    Ok(db)
+}
+
+fn settle(db: &Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(Duration::from_secs(5))?;
+    // An I/O error in a mapped page would be SIGBUS instead of an error.
+    db.pragma_update(None, "mmap_size", 0)?;
+    db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    // In WAL, NORMAL would let a power cut take what was acknowledged.
+    db.pragma_update(None, "synchronous", "full")?;
+    db.pragma_update(None, "journal_size_limit", 64 << 20)
+}
+
+fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
+    let size = std::fs::metadata(path).map_or(0, |file| file.len());
+    if size > CHECKED_WHOLE {
+        tracing::info!(size, "the database is large, so it is not checked page by page");
+        return Ok(());
+    }
+    let found: String = db
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| OpenError::of(path, &error))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(OpenError::Corrupt { path: path.to_owned(), why: found.replace('\n', " ") })
+}
+
+fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let runner = schema::migrations::runner();
+    let known = runner.get_migrations().iter().map(|step| i64::from(step.version())).max();
+    let known = known.unwrap_or(0);
+    let found = version(db).map_err(|error| OpenError::of(path, &error))?;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    let failed = |error: refinery::Error| OpenError::Failed {
+        path: path.to_owned(),
+        why: format!("its schema: {error}"),
+    };
+    runner.run(db).map(drop).map_err(failed)
+}
+
+/// The schema's version; 0 of a new file.
+fn version(db: &Connection) -> rusqlite::Result<i64> {
+    if !db.table_exists(None, "refinery_schema_history")? {
+        return Ok(0);
+    }
+    let sql = "SELECT ifnull(max(version), 0) FROM refinery_schema_history";
+    db.query_row(sql, [], |row| row.get(0))
+}
+
+/// The install's id, drawn when the database is new.
+fn install(db: &Connection) -> rusqlite::Result<String> {
+    let sql = "SELECT value FROM meta WHERE name = 'install'";
+    let known = db.query_row(sql, [], |row| row.get(0)).optional()?;
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let drawn = InstallId::new().to_string();
+    db.execute("INSERT INTO meta (name, value) VALUES ('install', ?1)", [&drawn])?;
+    Ok(drawn)
+}

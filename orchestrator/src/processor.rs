@@ -1,8 +1,15 @@
 //! A processor: a named kind of work, as the config declares it and checked once.
 
+mod params;
+
 use std::{collections::BTreeMap, time::Duration};
 
-use fileyard_storage::{id::ProcessorName, job::ReasonCode};
+use fileyard_storage::{
+    id::ProcessorName,
+    job::{Params, ReasonCode},
+};
+
+pub use self::params::{BadParam, MAX_PARAM, ParamKind, ParamSpec};
 
 use crate::engine::{Network, User};
 
@@ -77,36 +84,180 @@ pub enum Pull {
     Never,
 }
 
-/// What a param may be.
-#[derive(Debug, Clone)]
-pub struct ParamSpec {
-    /// Its type and bounds.
-    pub kind: ParamKind,
-    /// Where the job does not say. Without a default the param is required.
-    pub default: Option<serde_json::Value>,
+/// Why no processor could be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoProcessor {
+    /// The one that was named is not there.
+    #[error("there is no processor {asked:?}; {}", known_ones(known))]
+    Unknown {
+        /// What was asked for, cut to a sensible length.
+        asked: String,
+        /// Those that are there.
+        known: Vec<String>,
+    },
+    /// None was named, and there is not one that goes without saying.
+    #[error("no processor was named; {}", known_ones(known))]
+    Unnamed {
+        /// Those that are there.
+        known: Vec<String>,
+    },
 }
 
-/// A param's type, with its bounds.
-#[derive(Debug, Clone)]
-pub enum ParamKind {
-    /// One of a few words.
-    Choice(Vec<String>),
-    /// Text that a pattern matches as a whole.
-    Text(regex::Regex),
-    /// A whole number.
-    Integer {
-        /// At least.
-        min: Option<i64>,
-        /// At most.
-        max: Option<i64>,
-    },
-    /// A number.
-    Number {
-        /// At least.
-        min: Option<f64>,
-        /// At most.
-        max: Option<f64>,
-    },
-    /// Yes or no.
-    Boolean,
+impl Processors {
+    /// The one named, or the default where nobody names one. An empty name is no name: that is
+    /// what a form sends whose field was left alone.
+    ///
+    /// # Errors
+    /// [`NoProcessor`], with the names of those that are there.
+    pub fn choose(&self, asked: Option<&str>) -> Result<&Processor, NoProcessor> {
+        let known = || self.all.keys().map(ToString::to_string).collect();
+        match asked.filter(|name| !name.is_empty()) {
+            Some(name) => {
+                name.parse::<ProcessorName>().ok().and_then(|name| self.all.get(&name)).ok_or_else(
+                    || NoProcessor::Unknown {
+                        asked: name.chars().take(80).collect(),
+                        known: known(),
+                    },
+                )
+            }
+            None => self
+                .default
+                .as_ref()
+                .and_then(|name| self.all.get(name))
+                .ok_or_else(|| NoProcessor::Unnamed { known: known() }),
+        }
+    }
+
+    /// One of them by its exact name.
+    #[must_use]
+    pub fn get(&self, name: &ProcessorName) -> Option<&Processor> {
+        self.all.get(name)
+    }
+}
+
+impl Processor {
+    /// Whether it takes a file of this type and name: by the type, or else by the name's ending.
+    /// The type is what the content was sniffed to be, never a client's header alone.
+    #[must_use]
+    pub fn accepts(&self, content_type: &str, name: &str) -> bool {
+        if self.accepts.is_empty() {
+            return true;
+        }
+        let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let name = name.to_lowercase();
+        self.accepts.iter().any(|pattern| {
+            let pattern = pattern.to_lowercase();
+            match pattern.strip_suffix("/*") {
+                Some("*") => true,
+                Some(family) => kind.split_once('/').is_some_and(|(of, _)| of == family),
+                None if pattern.starts_with('.') => {
+                    name.len() > pattern.len() && name.ends_with(&pattern)
+                }
+                None => kind == pattern,
+            }
+        })
+    }
+
+    /// The params of a job, from what its sender wrote: each parsed and within its bounds, those
+    /// left out filled with their defaults.
+    ///
+    /// A boolean, a number or a choice that is sent empty counts as left out, because that is what
+    /// a form sends for a field that nobody touched.
+    ///
+    /// # Errors
+    /// [`BadParam`] for the first that is undeclared, missing or out of its bounds.
+    pub fn check_params(&self, sent: &BTreeMap<String, String>) -> Result<Params, BadParam> {
+        params::check(&self.params, sent)
+    }
+}
+
+fn known_ones(known: &[String]) -> String {
+    if known.is_empty() {
+        "none is configured".into()
+    } else {
+        format!("there is {}", known.join(", "))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! Which processor, and whether it takes a file.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// One that takes everything and has no params.
+    pub(crate) fn processor(name: &str) -> Processor {
+        Processor {
+            name: name.parse().unwrap(),
+            title: name.into(),
+            image: "example/image:1".into(),
+            pull: Pull::Missing,
+            entrypoint: vec![],
+            command: vec![],
+            accepts: vec![],
+            timeout: Duration::from_secs(600),
+            grace: Duration::from_secs(10),
+            memory: 512 << 20,
+            cpus: 1.0,
+            pids: 256,
+            tmp: 64 << 20,
+            user: User { uid: 65532, gid: 65532 },
+            env: BTreeMap::new(),
+            concurrency: 0,
+            retries: 2,
+            retry_on: vec![],
+            max_outputs: 1000,
+            max_output_size: 5 << 30,
+            network: Network::None,
+            params: BTreeMap::new(),
+        }
+    }
+
+    fn processors(names: &[&str], default: Option<&str>) -> Processors {
+        Processors {
+            all: names.iter().map(|n| (n.parse().unwrap(), processor(n))).collect(),
+            default: default.map(|n| n.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_processor_is_chosen_by_name_or_by_default() {
+        let two = processors(&["mp4", "pdf"], Some("pdf"));
+        assert_eq!(two.choose(Some("mp4")).unwrap().name.as_str(), "mp4");
+        assert_eq!(two.choose(None).unwrap().name.as_str(), "pdf");
+        assert_eq!(two.choose(Some("")).unwrap().name.as_str(), "pdf");
+        assert_eq!(
+            two.choose(Some("../x")).unwrap_err().to_string(),
+            "there is no processor \"../x\"; there is mp4, pdf"
+        );
+        assert_eq!(
+            processors(&["mp4", "pdf"], None).choose(None).unwrap_err().to_string(),
+            "no processor was named; there is mp4, pdf"
+        );
+        assert_eq!(
+            Processors::default().choose(Some("a")).unwrap_err().to_string(),
+            "there is no processor \"a\"; none is configured"
+        );
+    }
+
+    #[test]
+    fn a_file_is_accepted_by_its_type_or_by_its_ending() {
+        let accepts = |patterns: &[&str], kind, name| {
+            let accepts = patterns.iter().map(ToString::to_string).collect();
+            Processor { accepts, ..processor("p") }.accepts(kind, name)
+        };
+        assert!(accepts(&[], "application/octet-stream", "x"));
+        assert!(accepts(&["*/*"], "application/octet-stream", "x"));
+        assert!(accepts(&["video/*"], "video/mp4", "x"));
+        assert!(accepts(&["text/csv"], "Text/CSV; charset=utf-8", "x"));
+        assert!(accepts(&["video/*", ".mkv"], "application/octet-stream", "Film.MKV"));
+        assert!(accepts(&[".tar.gz"], "application/gzip", "a.tar.gz"));
+        assert!(!accepts(&["video/*"], "audio/mp4", "x.mp4"));
+        assert!(!accepts(&["video/*"], "videos/mp4", "x"));
+        assert!(!accepts(&["video/*"], "video", "x"));
+        assert!(!accepts(&["text/csv"], "text/csv2", "x"));
+        assert!(!accepts(&[".mkv"], "text/plain", ".mkv"));
+        assert!(!accepts(&[".mkv"], "text/plain", "xmkv"));
+    }
 }

@@ -86,7 +86,7 @@ pub enum Pull {
 
 /// Why no processor could be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoProcessor {
+pub enum NoSuchProcessor {
     /// The one that was named is not there.
     #[error("there is no processor {asked:?}; {}", known_ones(known))]
     Unknown {
@@ -108,13 +108,13 @@ impl Processors {
     /// what a form sends whose field was left alone.
     ///
     /// # Errors
-    /// [`NoProcessor`], with the names of those that are there.
-    pub fn choose(&self, asked: Option<&str>) -> Result<&Processor, NoProcessor> {
+    /// [`NoSuchProcessor`], with the names of those that are there.
+    pub fn choose(&self, asked: Option<&str>) -> Result<&Processor, NoSuchProcessor> {
         let known = || self.all.keys().map(ToString::to_string).collect();
         match asked.filter(|name| !name.is_empty()) {
             Some(name) => {
                 name.parse::<ProcessorName>().ok().and_then(|name| self.all.get(&name)).ok_or_else(
-                    || NoProcessor::Unknown {
+                    || NoSuchProcessor::Unknown {
                         asked: name.chars().take(80).collect(),
                         known: known(),
                     },
@@ -124,7 +124,7 @@ impl Processors {
                 .default
                 .as_ref()
                 .and_then(|name| self.all.get(name))
-                .ok_or_else(|| NoProcessor::Unnamed { known: known() }),
+                .ok_or_else(|| NoSuchProcessor::Unnamed { known: known() }),
         }
     }
 

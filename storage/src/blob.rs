@@ -3,10 +3,30 @@
 //! Every key is a variant of [`BlobKey`] and nothing else formats a path. Keys are ASCII and made
 //! of ids alone: file names live in rows.
 
-mod digest;
-mod key;
+mod store;
 
-pub use self::{digest::Digest, key::BlobKey};
+mod claim;
+mod config;
+mod digest;
+mod error;
+mod hash;
+mod key;
+mod lane;
+mod local;
+mod part;
+mod remote;
+mod sniff;
+mod writer;
+
+pub use self::{
+    config::BlobConfig,
+    digest::Digest,
+    error::BlobError,
+    key::BlobKey,
+    sniff::content_type,
+    store::{BlobRead, BlobStore},
+    writer::BlobWriter,
+};
 
 use async_trait::async_trait;
 

@@ -55,12 +55,47 @@ impl BlobKey {
             Self::Probe => "fileyard-probe".into(),
             Self::Input { tenant, upload } => format!("{tenant}/uploads/{upload}"),
             Self::Output { tenant, job, attempt, fence, index } => {
-                format!("{tenant}/jobs/{job}/{attempt}-{fence}/out/{index}")
+                format!("{}/{attempt}-{fence}/out/{index}", Self::job_dir(tenant, *job))
             }
             Self::Log { tenant, job, attempt, fence } => {
-                format!("{tenant}/jobs/{job}/{attempt}-{fence}/log")
+                format!("{}/{attempt}-{fence}/log", Self::job_dir(tenant, *job))
             }
         }
+    }
+
+    /// The key that has this path, if there is one.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let owner = |text: &str| {
+            let (attempt, fence) = text.split_once('-')?;
+            Some((AttemptNo(attempt.parse().ok()?), Fence(fence.parse().ok()?)))
+        };
+        let tenant = |text: &str| text.parse::<Tenant>().ok();
+        let parts: Vec<_> = path.split('/').collect();
+        let key = match parts[..] {
+            ["fileyard-install.json"] => Self::Marker,
+            ["fileyard-probe"] => Self::Probe,
+            [whose, "uploads", upload] => {
+                Self::Input { tenant: tenant(whose)?, upload: upload.parse().ok()? }
+            }
+            [whose, "jobs", job, by, "log"] => {
+                let (attempt, fence) = owner(by)?;
+                Self::Log { tenant: tenant(whose)?, job: job.parse().ok()?, attempt, fence }
+            }
+            [whose, "jobs", job, by, "out", index] => {
+                let ((attempt, fence), index) = (owner(by)?, index.parse().ok()?);
+                let (tenant, job) = (tenant(whose)?, job.parse().ok()?);
+                Self::Output { tenant, job, attempt, fence, index }
+            }
+            _ => return None,
+        };
+        // A number has many spellings, a key one path.
+        (key.path() == path).then_some(key)
+    }
+
+    /// The directory of everything that is stored for a job.
+    pub(super) fn job_dir(tenant: &Tenant, job: JobId) -> String {
+        format!("{tenant}/jobs/{job}")
     }
 }
 
@@ -82,5 +117,11 @@ mod tests {
         let paths: Vec<_> = keys.iter().map(BlobKey::path).collect();
         insta::assert_snapshot!(paths.join("\n"));
         assert!(paths.iter().all(|path| path.is_ascii() && !path.starts_with('/')));
+        for (key, path) in keys.iter().zip(&paths) {
+            assert_eq!(BlobKey::parse(path).as_ref(), Some(key));
+            assert_eq!(BlobKey::parse(&format!("{path}0x")), None);
+            assert_eq!(BlobKey::parse(&format!("x/{path}")), None);
+        }
+        assert_eq!(BlobKey::parse(&paths[3].replace("2-3", "02-3")), None);
     }
 }

@@ -1,0 +1,349 @@
+//! A blob on its way in.
+//!
+//! A [`BlobWriter`] is the end that its caller holds; behind it a task of its own owns what is in
+//! the store. So a caller may be dropped at any point: the task sees that nobody will finish the
+//! blob and takes back what is there. It holds at most one piece being filled, one waiting and one
+//! being written, plus, on S3, a part being filled and one in flight.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+use super::{
+    BlobError, BlobKey, BlobStore, Recorder, Written, hash::Hasher, part::PIECE, sniff, store,
+};
+
+/// The recorder hears of progress at most this often.
+const SOONEST: Duration = Duration::from_secs(1);
+
+/// And at the latest after this, while bytes flow or the store works: a lease lasts 30 s.
+const LATEST: Duration = Duration::from_secs(5);
+
+/// A blob that is being written. Dropped unfinished, nothing of it stays in the store.
+#[must_use]
+pub struct BlobWriter {
+    store: BlobStore,
+    key: BlobKey,
+    max_size: u64,
+    recorder: Arc<dyn Recorder>,
+    piece: BytesMut,
+    offset: u64,
+    link: Link,
+}
+
+/// Between a writer and its task.
+enum Link {
+    Idle,
+    Up { outbox: mpsc::Sender<Message>, task: JoinHandle<Ended>, seen: Seen },
+    Failed(BlobError),
+}
+
+/// How many bytes the writer was given, for its task to see that bytes flow.
+type Seen = Arc<AtomicU64>;
+
+/// How a task ended.
+struct Ended {
+    /// Why there is no blob, where nobody asked for there to be none.
+    failed: Option<BlobError>,
+    /// Whether everything was taken back, where there is no blob.
+    cleaned: Result<(), BlobError>,
+}
+
+enum Message {
+    Piece(Bytes),
+    Finish(oneshot::Sender<Receipt>),
+}
+
+impl BlobWriter {
+    pub(super) fn new(
+        store: BlobStore,
+        key: BlobKey,
+        max_size: u64,
+        recorder: Arc<dyn Recorder>,
+    ) -> Self {
+        let (piece, link) = (BytesMut::new(), Link::Idle);
+        Self { store, key, max_size, recorder, piece, offset: 0, link }
+    }
+
+    /// Takes `bytes`, waiting while the store is slower than they arrive.
+    ///
+    /// # Errors
+    /// [`BlobError`], of this or of an earlier call: nothing of the blob stays in the store, and
+    /// every later call fails the same way.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), BlobError> {
+        if self.offset + bytes.len() as u64 > self.max_size {
+            let error = BlobError::TooLarge { limit: self.max_size };
+            let link = std::mem::replace(&mut self.link, Link::Failed(error.clone()));
+            link.take_back().await?;
+            return Err(error);
+        }
+        while !bytes.is_empty() {
+            // Copied, because a slice of a network buffer would keep the whole of it.
+            if self.piece.capacity() == 0 {
+                self.piece.reserve(PIECE);
+            }
+            let some = bytes.split_to(bytes.len().min(PIECE - self.piece.len()));
+            self.piece.extend_from_slice(&some);
+            self.offset += some.len() as u64;
+            self.up().store(self.offset, Ordering::Relaxed);
+            if self.piece.len() == PIECE {
+                let piece = std::mem::take(&mut self.piece).freeze();
+                self.send(Message::Piece(piece)).await?;
+            }
+        }
+        match &self.link {
+            Link::Failed(error) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes taken so far.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Makes the blob be there: on return it survives a loss of power.
+    ///
+    /// # Errors
+    /// [`BlobError`]; then nothing of it stays in the store.
+    pub async fn finish(mut self) -> Result<Written, BlobError> {
+        self.up();
+        if !self.piece.is_empty() {
+            let piece = std::mem::take(&mut self.piece).freeze();
+            self.send(Message::Piece(piece)).await?;
+        }
+        let (reply, written) = oneshot::channel();
+        self.send(Message::Finish(reply)).await?;
+        match written.await {
+            Ok(receipt) => Ok(receipt.keep()),
+            Err(_) => Err(self.failure().await),
+        }
+    }
+
+    /// Takes everything back, and returns when that is done.
+    ///
+    /// # Errors
+    /// [`BlobError`] when the store could not be reached for it: what is left is known to the rows.
+    pub async fn abort(self) -> Result<(), BlobError> {
+        self.link.take_back().await
+    }
+
+    /// Starts the task where there is none yet.
+    fn up(&mut self) -> Seen {
+        if let Link::Idle = self.link {
+            let (outbox, inbox) = mpsc::channel(1);
+            let seen = Seen::default();
+            let task = Task {
+                store: self.store.clone(),
+                key: self.key.clone(),
+                max_size: self.max_size,
+                inbox,
+                lease: Lease::new(Arc::clone(&self.recorder), Arc::clone(&seen)),
+            };
+            let task = self.store.tasks().spawn(task.run());
+            self.link = Link::Up { outbox, task, seen };
+        }
+        match &self.link {
+            Link::Up { seen, .. } => Arc::clone(seen),
+            _ => Seen::default(),
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), BlobError> {
+        let sent = match &self.link {
+            Link::Up { outbox, .. } => outbox.send(message).await.is_ok(),
+            Link::Idle | Link::Failed(_) => false,
+        };
+        if sent { Ok(()) } else { Err(self.failure().await) }
+    }
+
+    /// Why the task ended, remembered.
+    async fn failure(&mut self) -> BlobError {
+        let error = match &mut self.link {
+            Link::Failed(error) => return error.clone(),
+            Link::Idle => BlobError::Unavailable("nothing was written".into()),
+            Link::Up { task, .. } => match task.await {
+                Ok(Ended { failed: Some(error), .. }) => error,
+                Ok(_) => BlobError::Unavailable("the blob was taken back".into()),
+                Err(error) => BlobError::died(&error),
+            },
+        };
+        self.link = Link::Failed(error.clone());
+        error
+    }
+}
+
+impl Link {
+    async fn take_back(self) -> Result<(), BlobError> {
+        let Self::Up { outbox, task, .. } = self else { return Ok(()) };
+        drop(outbox);
+        task.await.map_err(|error| BlobError::died(&error))?.cleaned
+    }
+}
+
+/// The end that owns what is in the store.
+struct Task {
+    store: BlobStore,
+    key: BlobKey,
+    max_size: u64,
+    inbox: mpsc::Receiver<Message>,
+    lease: Lease,
+}
+
+impl Task {
+    async fn run(mut self) -> Ended {
+        let mut session = match self.store.session(&self.key, self.max_size).await {
+            Ok(session) => session,
+            Err(error) => return Ended { failed: Some(error), cleaned: Ok(()) },
+        };
+        let taken = self.take_in(&mut session).await;
+        let (failed, cleaned) = match taken {
+            Ok(Some((written, reply))) => {
+                let (store, key) = (self.store.clone(), self.key.clone());
+                let receipt = Receipt { written: Some(written), store, key, on: Handle::current() };
+                // A caller that is gone already drops it here.
+                drop(reply.send(receipt));
+                (None, Ok(()))
+            }
+            Ok(None) => (None, session.abort().await),
+            Err(error) => (Some(error), session.abort().await),
+        };
+        if let Err(error) = &cleaned {
+            let key = self.key.path();
+            tracing::warn!(key, %error, "what was written of a blob could not be taken back yet");
+        }
+        Ended { failed, cleaned }
+    }
+
+    /// `None`: the writer was dropped, or aborts.
+    async fn take_in(
+        &mut self,
+        session: &mut store::Session,
+    ) -> Result<Option<(Written, oneshot::Sender<Receipt>)>, BlobError> {
+        let (mut hasher, mut size, mut sniffed) = (Hasher::new(), 0, None);
+        loop {
+            let Some(message) = self.lease.next(&mut self.inbox).await? else { return Ok(None) };
+            match message {
+                Message::Piece(piece) => {
+                    if size == 0 {
+                        sniffed = sniff::sniff(&piece).map(str::to_owned);
+                    }
+                    size += piece.len() as u64;
+                    hasher.update(piece.clone()).await?;
+                    let recorder = Arc::clone(&self.lease.recorder);
+                    self.lease.during(session.write(piece, &*recorder)).await?;
+                    self.lease.advanced(session.stored()).await?;
+                }
+                Message::Finish(reply) => {
+                    let sha256 = hasher.finish().await?;
+                    let recorder = Arc::clone(&self.lease.recorder);
+                    self.lease.during(session.finish(&*recorder)).await?;
+                    return Ok(Some((Written { size, sha256, sniffed }, reply)));
+                }
+            }
+        }
+    }
+}
+
+/// A finished blob on its way to whoever waits for it. Where nobody takes it out, because the
+/// caller was dropped at just that moment, the blob goes.
+struct Receipt {
+    written: Option<Written>,
+    store: BlobStore,
+    key: BlobKey,
+    on: Handle,
+}
+
+impl Receipt {
+    fn keep(mut self) -> Written {
+        self.written.take().expect("a receipt is made with it and taken once")
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if self.written.is_none() {
+            return;
+        }
+        let (store, key) = (self.store.clone(), self.key.clone());
+        let delete = async move {
+            if let Err(error) = store.delete(&key).await {
+                let key = key.path();
+                tracing::warn!(key, %error, "a blob that nobody waited for is still there");
+            }
+        };
+        self.store.tasks().spawn_on(delete, &self.on);
+    }
+}
+
+/// Tells the recorder of progress, often enough that its upload's lease does not run out.
+struct Lease {
+    recorder: Arc<dyn Recorder>,
+    seen: Seen,
+    told_seen: u64,
+    stored: u64,
+    told_at: Instant,
+}
+
+impl Lease {
+    fn new(recorder: Arc<dyn Recorder>, seen: Seen) -> Self {
+        Self { recorder, seen, told_seen: 0, stored: 0, told_at: Instant::now() }
+    }
+
+    async fn tell(&mut self) -> Result<(), BlobError> {
+        self.told_seen = self.seen.load(Ordering::Relaxed);
+        self.told_at = Instant::now();
+        Ok(self.recorder.advanced(self.stored).await?)
+    }
+
+    async fn advanced(&mut self, stored: u64) -> Result<(), BlobError> {
+        self.stored = stored;
+        if self.told_at.elapsed() >= SOONEST { self.tell().await } else { Ok(()) }
+    }
+
+    /// The next message; a sender so slow that none comes for long is still at it while its bytes
+    /// fill a piece.
+    async fn next(
+        &mut self,
+        inbox: &mut mpsc::Receiver<Message>,
+    ) -> Result<Option<Message>, BlobError> {
+        loop {
+            match timeout(LATEST, inbox.recv()).await {
+                Ok(message) => return Ok(message),
+                Err(_) if self.seen.load(Ordering::Relaxed) != self.told_seen => {
+                    self.tell().await?;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Sees `work` through to its end, also when the recorder refuses meanwhile: half of a call to
+    /// the store would leave behind what nobody knows of.
+    async fn during<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, BlobError>>,
+    ) -> Result<T, BlobError> {
+        let mut work = std::pin::pin!(work);
+        let mut refused = None;
+        loop {
+            match timeout(LATEST, &mut work).await {
+                Ok(done) => return refused.map_or(done, Err),
+                Err(_) => refused = refused.or(self.tell().await.err()),
+            }
+        }
+    }
+}

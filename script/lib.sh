@@ -7,7 +7,7 @@ set -euo pipefail
 PATH=$PATH:${HOME:-/root}/.cargo/bin:/usr/local/sbin:/usr/sbin:/sbin
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-target=${CARGO_TARGET_DIR:-$root/target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
 tools=$target/tools
 logs=$target/log
 keep=        # set by --keep: a dockerd started here goes on

@@ -5,7 +5,9 @@
 
 #[cfg(any(test, feature = "full-stack"))]
 pub mod conformance;
+pub mod docker;
 pub mod fake;
+pub mod seccomp;
 
 use std::{
     collections::BTreeMap,

@@ -59,7 +59,7 @@ macro_rules! engine_conformance {
             starting_what_has_exited_does_nothing,
             an_exit_code_is_told,
             a_missing_image_is_told,
-            a_command_that_is_not_there_is_rejected,
+            a_command_that_is_not_there_is_told,
             the_input_is_readable_and_read_only,
             outputs_are_left_in_out,
             sigterm_ends_it,

@@ -19,6 +19,15 @@ pub struct ExitFacts {
     pub message: Option<String>,
 }
 
+impl ExitFacts {
+    /// Whether the program itself never ran: an engine's init could not, exited as a shell does
+    /// then, and said why.
+    #[must_use]
+    pub fn never_ran(&self) -> bool {
+        matches!(self.code, 126 | 127) && self.message.is_some()
+    }
+}
+
 /// Why a container is stopped by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

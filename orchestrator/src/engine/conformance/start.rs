@@ -71,17 +71,22 @@ pub async fn a_missing_image_is_told(it: &Harness) {
     assert_eq!(it.engine.inspect(&spec.id).await, Ok(None));
 }
 
-/// In the engine's own words, which name it; and it is so again.
-pub async fn a_command_that_is_not_there_is_rejected(it: &Harness) {
+/// In the engine's own words, which name it: at the start, or, where the engine's init is what runs
+/// the program, with the exit. And it is so again.
+pub async fn a_command_that_is_not_there_is_told(it: &Harness) {
     let mut spec = it.spec(&[]);
     spec.entrypoint = vec!["/no/such/program".into()];
     for _ in 0..2 {
-        match it.engine.start(&spec).await {
-            Err(EngineError::Rejected(words)) => {
-                assert!(words.contains("/no/such/program"), "{words}");
+        let words = match it.engine.start(&spec).await {
+            Err(EngineError::Rejected(words)) => words,
+            Ok(_) => {
+                let facts = it.exit(&spec.id).await;
+                assert!(facts.never_ran(), "{facts:?}");
+                facts.message.expect("words")
             }
             other => panic!("{other:?}"),
-        }
+        };
+        assert!(words.contains("/no/such/program"), "{words}");
     }
     it.remove(&spec).await;
 }

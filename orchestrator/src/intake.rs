@@ -190,11 +190,7 @@ impl Intake {
         }
     }
 
-    async fn try_submit(
-        &self,
-        files: &[Received],
-        order: Order,
-    ) -> Result<Submitted, IntakeError> {
+    async fn try_submit(&self, files: &[Received], order: Order) -> Result<Submitted, IntakeError> {
         if files.is_empty() {
             return Err(IntakeError::NoFile);
         }

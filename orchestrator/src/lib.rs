@@ -2,4 +2,5 @@
 
 pub mod engine;
 pub mod hint;
+pub mod intake;
 pub mod processor;

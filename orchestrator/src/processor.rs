@@ -2,7 +2,7 @@
 
 mod params;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use fileyard_storage::{
     id::ProcessorName,
@@ -17,7 +17,7 @@ use crate::engine::{Network, User};
 #[derive(Debug, Clone, Default)]
 pub struct Processors {
     /// All of them.
-    pub all: BTreeMap<ProcessorName, Processor>,
+    pub all: BTreeMap<ProcessorName, Arc<Processor>>,
     /// The one that works where nobody names one.
     pub default: Option<ProcessorName>,
 }
@@ -109,7 +109,7 @@ impl Processors {
     ///
     /// # Errors
     /// [`NoSuchProcessor`], with the names of those that are there.
-    pub fn choose(&self, asked: Option<&str>) -> Result<&Processor, NoSuchProcessor> {
+    pub fn choose(&self, asked: Option<&str>) -> Result<&Arc<Processor>, NoSuchProcessor> {
         let known = || self.all.keys().map(ToString::to_string).collect();
         match asked.filter(|name| !name.is_empty()) {
             Some(name) => {
@@ -130,7 +130,7 @@ impl Processors {
 
     /// One of them by its exact name.
     #[must_use]
-    pub fn get(&self, name: &ProcessorName) -> Option<&Processor> {
+    pub fn get(&self, name: &ProcessorName) -> Option<&Arc<Processor>> {
         self.all.get(name)
     }
 }
@@ -216,7 +216,7 @@ pub(crate) mod tests {
 
     fn processors(names: &[&str], default: Option<&str>) -> Processors {
         Processors {
-            all: names.iter().map(|n| (n.parse().unwrap(), processor(n))).collect(),
+            all: names.iter().map(|n| (n.parse().unwrap(), Arc::new(processor(n)))).collect(),
             default: default.map(|n| n.parse().unwrap()),
         }
     }

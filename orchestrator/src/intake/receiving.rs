@@ -71,7 +71,7 @@ impl Receiving {
             sha256: written.sha256,
             key: upload.key(),
         };
-        let claim = mem::replace(&mut self.claim, Claim::none(&self.claim));
+        let claim = self.claim.pass_on();
         Ok(Received { claim, input })
     }
 
@@ -113,7 +113,7 @@ impl Drop for Receiving {
     fn drop(&mut self) {
         // The writer goes before its row: nothing may land after the row says abandoned.
         if let Some(writer) = self.writer.take() {
-            let claim = mem::replace(&mut self.claim, Claim::none(&self.claim));
+            let claim = self.claim.pass_on();
             let tasks = claim.intake.0.tasks.clone();
             tasks.spawn(Self { claim, writer: Some(writer) }.abandon());
         }
@@ -129,9 +129,10 @@ struct Claim {
 }
 
 impl Claim {
-    /// A claim on nothing, to leave in the place of one that moved on.
-    fn none(of: &Self) -> Self {
-        Self { intake: of.intake.clone(), upload: of.upload.clone(), held: false }
+    /// Moves it out of what is being dropped or taken apart; what stays behind holds nothing.
+    fn pass_on(&mut self) -> Self {
+        let held = mem::take(&mut self.held);
+        Self { intake: self.intake.clone(), upload: self.upload.clone(), held }
     }
 
     async fn abandon(&mut self) {

@@ -4,6 +4,7 @@
 //! MinIO's files, are in.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod gate;
 mod stories;
 
 pub use stories::*;

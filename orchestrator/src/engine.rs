@@ -248,6 +248,21 @@ pub struct LogPosition {
     pub skip: u32,
 }
 
+/// What was found out about an engine before the first job.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EngineReport {
+    /// Its name.
+    pub engine: &'static str,
+    /// Its own version.
+    pub version: String,
+    /// What a person may want to know of it.
+    pub facts: Vec<String>,
+    /// What it cannot do that jobs can do without: limits that have no effect.
+    pub warnings: Vec<String>,
+    /// Why no job can run on it. Empty when they can.
+    pub refusals: Vec<String>,
+}
+
 /// Why an engine did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {

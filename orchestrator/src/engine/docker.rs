@@ -3,8 +3,11 @@
 //! A container's name is made of its install, job and attempt, which makes creating it idempotent.
 //! Nothing is kept here that a restart would lose: the daemon is asked each time.
 
+mod check;
 mod client;
+mod credentials;
 mod events;
+mod images;
 mod logs;
 mod spec;
 mod state;
@@ -12,6 +15,7 @@ mod state;
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -30,8 +34,8 @@ use tokio::sync::Mutex;
 
 use self::client::{Client, Failure, QUICK, SLOW, call};
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Listed, LogChunk,
-    LogPosition, Signal, Staging,
+    ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
+    LogChunk, LogPosition, Signal, Staging,
 };
 
 /// How much later than an exit Docker may say that the kernel killed something for memory.
@@ -41,6 +45,8 @@ const OOM_LAG: Duration = Duration::from_millis(500);
 pub struct DockerEngine {
     client: Arc<Client>,
     dirs: HostDirs,
+    /// Where registries' credentials are.
+    docker_config: Option<PathBuf>,
     /// Two starts of one container wait for each other: a second one that found it created would
     /// run it again if it had exited by then.
     starting: [Mutex<()>; 64],
@@ -54,7 +60,15 @@ impl DockerEngine {
     /// [`EngineError::Rejected`] for a host of another kind.
     pub fn new(host: &str, dirs: HostDirs) -> Result<Self, EngineError> {
         let client = Arc::new(Client::new(host)?);
-        Ok(Self { client, dirs, starting: std::array::from_fn(|_| Mutex::new(())) })
+        let docker_config = credentials::default_file();
+        Ok(Self { client, dirs, docker_config, starting: std::array::from_fn(|_| Mutex::new(())) })
+    }
+
+    /// Takes registries' credentials from this file, instead of the user's `config.json`.
+    #[must_use]
+    pub fn with_docker_config(mut self, file: PathBuf) -> Self {
+        self.docker_config = Some(file);
+        self
     }
 
     /// Creates it unless it is there.
@@ -215,6 +229,10 @@ impl Engine for DockerEngine {
 
     fn staging(&self) -> Staging<'_> {
         Staging::HostDirs(&self.dirs)
+    }
+
+    fn images(&self) -> Option<&dyn Images> {
+        Some(self)
     }
 }
 

@@ -270,3 +270,6 @@ impl AttemptEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! All rows in one SQLite file below the data directory: durable with every reply.
 //!
-//! One thread writes ([`writer`]), a few connections read ([`readers`]), and no transaction lives
+//! One thread writes (`writer.rs`), a few connections read (`readers.rs`), and no transaction lives
 //! across an await. Whoever holds the data directory's lock owns everything in the file.
 //!
 //! A row is its noun as one JSON document, and every column that is queried is *generated* from that

@@ -267,3 +267,6 @@ impl UploadEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,7 @@ pub enum Refusal {
         until: Timestamp,
     },
     /// The event is part of another row's change and can not come alone.
-    #[error("an {noun} can {event} only together with its {with}")]
+    #[error("the {noun} can {event} only together with its {with}")]
     OnlyTogether {
         /// What kind of row.
         noun: &'static str,
@@ -64,7 +64,7 @@ pub enum Refusal {
         with: &'static str,
     },
     /// Its state has no such edge.
-    #[error("a {from} {noun} can not {event}")]
+    #[error("the {noun} is {from} and can not {event}")]
     NoSuchEdge {
         /// What kind of row.
         noun: &'static str,
@@ -225,8 +225,9 @@ impl Job {
                 let exit = AttemptEvent::Exit { exit: exit.clone() };
                 Ok(self.attempt.map(|no| AttemptChange::Apply(no, exit)))
             }
-            // Outputs and a result exist only on exit 0, whoever asks.
-            (OwnerEvent::Succeed { result, outputs }, Phase::Collecting { exit, .. })
+            // Outputs and a result exist only on exit 0 of a container that we did not stop,
+            // whoever asks.
+            (OwnerEvent::Succeed { result, outputs }, Phase::Collecting { exit, cause: None })
                 if exit.code == 0 =>
             {
                 if exit.out_of_memory {
@@ -256,6 +257,8 @@ impl Job {
                     Budget::Infrastructure => self.infrastructure += 1,
                 }
                 self.progress = None;
+                // This owner lived to see it through, so no row of deaths goes on.
+                self.crashes = 0;
                 self.happened(EventKind::Retried, Some(detail.clone()), now);
                 self.state = JobState::Queued {
                     since: now,

@@ -64,16 +64,18 @@ impl JobStore for SqliteStore {
     }
 }
 
-/// The same as [`JobState::is_due`](crate::job::JobState::is_due), by the index alone.
+/// The same as [`JobState::is_due`](crate::job::JobState::is_due), by the index alone: left to itself
+/// SQLite takes the index on the state and sorts all that is queued.
 pub(super) const DUE: &str = "
-    SELECT id, doc FROM jobs
+    SELECT id, doc FROM jobs INDEXED BY job_queue
     WHERE state = 'queued'
       AND (not_before IS NULL OR not_before <= ?1 OR not_before > ?2)
       AND processor NOT IN (SELECT value FROM json_each(?3))
     ORDER BY since, id LIMIT ?4";
 
 pub(super) const WAITING: &str = "
-    SELECT id, doc FROM jobs WHERE state = 'queued' AND since < ?1 ORDER BY since, id LIMIT ?2";
+    SELECT id, doc FROM jobs INDEXED BY job_queue
+    WHERE state = 'queued' AND since < ?1 ORDER BY since, id LIMIT ?2";
 
 pub(super) const RUNNING: &str = "SELECT id, doc FROM jobs WHERE state = 'running' ORDER BY id";
 

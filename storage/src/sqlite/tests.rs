@@ -1,10 +1,15 @@
-//! What only SQLite can get wrong.
+//! What only SQLite can get wrong: beside the suite that every backend passes, reopening, group
+//! commits, refusals at open, and errors where they hurt.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+mod commits;
+mod opening;
+mod plans;
+
 use std::ops::Deref;
 
-use super::*;
+use super::SqliteStore;
 
 /// A store and the directory it is in, which goes with it.
 struct Fresh {
@@ -12,7 +17,6 @@ struct Fresh {
     _data: tempfile::TempDir,
 }
 
-// The suite wants a store; this is one with its directory.
 impl Deref for Fresh {
     type Target = SqliteStore;
     fn deref(&self) -> &SqliteStore {

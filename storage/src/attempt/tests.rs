@@ -1,0 +1,133 @@
+//! The whole grid of an attempt's states and events, and what holds for any sequence of them.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::fmt::Write;
+
+use proptest::prelude::*;
+
+use super::{Attempt, AttemptEvent, AttemptState, Outcome, PendingMultipart, StoredLog};
+use crate::{
+    blob::BlobKey,
+    conformance::sample::{FIRST, T0, exit, job, multipart},
+    id::Fence,
+};
+
+fn live() -> Attempt {
+    let mut job = job();
+    job.fence = Fence(5);
+    Attempt::new(&job, FIRST, "fake", T0)
+}
+
+fn log(fence: u64) -> AttemptEvent {
+    let log = StoredLog { fence: Fence(fence), size: 2, text_size: 1, dropped: Some(0) };
+    AttemptEvent::StoreLog { log }
+}
+
+fn begin(id: &str) -> AttemptEvent {
+    let pending = PendingMultipart { key: BlobKey::Probe, multipart: multipart(id) };
+    AttemptEvent::BeginMultipart { pending }
+}
+
+fn end(outcome: Outcome) -> AttemptEvent {
+    AttemptEvent::End { outcome }
+}
+
+#[test]
+fn the_whole_grid() {
+    let after = |events: &[AttemptEvent]| {
+        events.iter().fold(live(), |attempt, event| attempt.apply(event).unwrap())
+    };
+    let states = [
+        after(&[]),
+        after(&[begin("m1"), AttemptEvent::Exit { exit: exit(0) }]),
+        after(&[begin("m1"), end(Outcome::Retried)]),
+        after(&[begin("m1"), end(Outcome::Cancelled), AttemptEvent::Remove]),
+    ];
+    let events = [
+        ("adopt by 6", AttemptEvent::Adopt { fence: Fence(6) }),
+        ("exit 3", AttemptEvent::Exit { exit: exit(3) }),
+        ("end as failed", end(Outcome::Failed)),
+        ("begin multipart m2", begin("m2")),
+        ("log of 4", log(4)),
+        ("log of 5", log(5)),
+        ("log of 6", log(6)),
+        ("remove", AttemptEvent::Remove),
+    ];
+    let mut grid = String::new();
+    for from in states {
+        for (name, event) in &events {
+            let outcome = match from.apply(event) {
+                Ok(to) => format!("-> {}", describe(&to)),
+                Err(refusal) => format!("refused: {refusal}"),
+            };
+            let only_with_its_job = from.apply_alone(event).is_err() && from.apply(event).is_ok();
+            let mark = if only_with_its_job { " (only with its job)" } else { "" };
+            writeln!(grid, "{} + {name} {outcome}{mark}", describe(&from)).unwrap();
+        }
+        grid.push('\n');
+    }
+    insta::assert_snapshot!(grid);
+}
+
+fn describe(attempt: &Attempt) -> String {
+    let state = match attempt.state {
+        AttemptState::Live => "live".into(),
+        AttemptState::Ended { outcome } => format!("ended({outcome:?})"),
+        AttemptState::Removed { outcome } => format!("removed({outcome:?})"),
+    };
+    let mut text = format!("{state} fence {}", attempt.fence);
+    if let Some(exit) = &attempt.exit {
+        write!(text, " exit {}", exit.code).unwrap();
+    }
+    if let Some(log) = &attempt.log {
+        write!(text, " log of {}", log.fence).unwrap();
+    }
+    for pending in &attempt.multiparts {
+        write!(text, " {}", pending.multipart.id).unwrap();
+    }
+    text
+}
+
+fn any_event() -> impl Strategy<Value = AttemptEvent> {
+    let outcome = prop_oneof![Just(Outcome::Succeeded), Just(Outcome::Cancelled)];
+    prop_oneof![
+        (6..9_u64).prop_map(|fence| AttemptEvent::Adopt { fence: Fence(fence) }),
+        (0..3_i64).prop_map(|code| AttemptEvent::Exit { exit: exit(code) }),
+        outcome.prop_map(end),
+        "m[0-9]".prop_map(|id| begin(&id)),
+        (4..10_u64).prop_map(log),
+        Just(AttemptEvent::Remove),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn an_attempt_ends_before_it_is_removed_and_names_all_that_is_open(
+        events in prop::collection::vec(any_event(), 0..40),
+    ) {
+        let mut attempt = live();
+        let mut open = Vec::new();
+        for event in &events {
+            let before = attempt.clone();
+            let Ok(next) = attempt.apply(event) else { continue };
+            attempt = next;
+            let removed = matches!(before.state, AttemptState::Removed { .. });
+            prop_assert!(!removed, "removed is final");
+            match event {
+                AttemptEvent::BeginMultipart { pending } => open.push(pending.clone()),
+                AttemptEvent::Remove => {
+                    let ended = matches!(before.state, AttemptState::Ended { .. });
+                    prop_assert!(ended);
+                    open.clear();
+                }
+                AttemptEvent::StoreLog { log } => prop_assert!(log.fence >= before.fence),
+                AttemptEvent::End { .. } | AttemptEvent::Adopt { .. } | AttemptEvent::Exit { .. } => {
+                    prop_assert_eq!(before.state, AttemptState::Live);
+                }
+            }
+            prop_assert_eq!(&attempt.multiparts, &open);
+            prop_assert_eq!((attempt.job, attempt.no), (before.job, before.no));
+        }
+    }
+}

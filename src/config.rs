@@ -1,0 +1,396 @@
+//! The config: `fileyard.toml`, the environment and the command line, read once and checked as a
+//! whole, into one struct a concern.
+//!
+//! A key that this version could not honour is refused, never read and forgotten. Everything wrong
+//! is said at once, each with its place, its key and what was meant.
+
+mod processors;
+mod section;
+mod tree;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::{cell::RefCell, ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use fileyard_orchestrator::{intake::UploadLimits, processor::Processors};
+use fileyard_storage::blob::BlobConfig;
+use url::Url;
+
+pub(crate) use self::{
+    section::nearest,
+    units::{duration, show_size},
+};
+use self::{
+    section::{Findings, Section},
+    tree::{Table, Value},
+};
+
+/// The file that is read when none is named.
+pub(crate) const DEFAULT_FILE: &str = "fileyard.toml";
+
+/// All that is configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// The file it was read from, if there was one.
+    pub(crate) file: Option<PathBuf>,
+    /// Database, local files, state.
+    pub(crate) data: PathBuf,
+    /// Containers at once; never 0.
+    pub(crate) concurrency: usize,
+    /// Bytes of disk below which nothing new begins.
+    pub(crate) min_free: u64,
+    /// How long a job may wait; for ever where there is none.
+    pub(crate) queue_timeout: Option<Duration>,
+    pub(crate) http: HttpConfig,
+    pub(crate) store: BlobConfig,
+    pub(crate) uploads: UploadLimits,
+    pub(crate) engine: EngineConfig,
+    pub(crate) processors: Processors,
+}
+
+/// Where it listens, and how it names itself.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpConfig {
+    /// A loopback address, as long as there are no API keys.
+    pub(crate) listen: SocketAddr,
+    /// The base of every URL in an answer; path-absolute ones where there is none.
+    pub(crate) public_url: Option<Url>,
+}
+
+/// What runs containers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EngineConfig {
+    /// The file's, else `DOCKER_HOST`; empty for the default socket.
+    pub(crate) docker_host: String,
+}
+
+/// Everything the config is made from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sources {
+    /// A file that must be there; else [`DEFAULT_FILE`] is read if it is.
+    pub(crate) file: Option<PathBuf>,
+    /// `--data`.
+    pub(crate) data: Option<String>,
+    /// `--listen`.
+    pub(crate) listen: Option<String>,
+}
+
+/// Everything that is wrong with a config; there is at least one thing.
+#[derive(Debug)]
+pub(crate) struct ConfigError(Vec<Problem>);
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Problem {
+    place: String,
+    key: String,
+    message: String,
+}
+
+impl Config {
+    /// Reads the sources and this process's environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with everything that is wrong.
+    pub(crate) fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let path = sources.file.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+        let place = path.display().to_string();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound && sources.file.is_none() =>
+            {
+                None
+            }
+            Err(error) => {
+                let message = format!("cannot be read: {error}");
+                return Err(ConfigError(vec![Problem::new(place, "", message)]));
+            }
+        };
+        let file = text.as_deref().map(|text| (place.as_str(), text));
+        let mut config = Self::read(file, &environment, sources)?;
+        config.file = text.is_some().then_some(path);
+        Ok(config)
+    }
+
+    /// The defaults, with everything in `data` and any free port.
+    #[cfg(test)]
+    pub(crate) fn for_testing(data: &std::path::Path) -> Self {
+        let sources = Sources {
+            data: Some(data.display().to_string()),
+            listen: Some("127.0.0.1:0".into()),
+            ..Sources::default()
+        };
+        Self::read(None, &[], &sources).expect("the defaults are a config")
+    }
+
+    fn read(
+        file: Option<(&str, &str)>,
+        environment: &[(OsString, OsString)],
+        sources: &Sources,
+    ) -> Result<Self, ConfigError> {
+        let (root, mut problems) = merged(file, environment, sources);
+        let findings = RefCell::new(Findings::default());
+        let place = file.map_or("the environment", |(name, _)| name);
+        let config = everything(Section::root(&root, place, &findings), environment);
+        problems.extend(findings.into_inner().problems);
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+    }
+}
+
+/// File, then environment, then command line: the later beats the earlier.
+fn merged(
+    file: Option<(&str, &str)>,
+    environment: &[(OsString, OsString)],
+    sources: &Sources,
+) -> (Table, Vec<Problem>) {
+    let mut problems = vec![];
+    let mut note = |result: Result<(), Problem>| problems.extend(result.err());
+    let mut root = Table::new();
+    if let Some((name, text)) = file {
+        note(tree::from_toml(name, text).map(|table| root = table));
+    }
+    let mut ours: Vec<_> = environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?, value)))
+        .filter(|(name, _)| name.starts_with("FILEYARD_"))
+        .collect();
+    ours.sort();
+    for (name, value) in ours {
+        note(match value.to_str() {
+            Some(text) => tree::lay_environment(&mut root, name, text),
+            None => Err(Problem::new(name, "", "is not UTF-8")),
+        });
+    }
+    let flags = [
+        ("--data", vec!["data".to_owned()], &sources.data),
+        ("--listen", vec!["http".to_owned(), "listen".to_owned()], &sources.listen),
+    ];
+    for (flag, path, text) in flags {
+        if let Some(text) = text {
+            note(tree::lay(&mut root, &path, Value::Bare(text.clone()), flag));
+        }
+    }
+    (root, problems)
+}
+
+/// Every key there is, once.
+fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config {
+    let data = PathBuf::from(root.text("data", "./fileyard-data"));
+    if data.as_os_str().is_empty() {
+        root.refuse("data", "must not be empty".into());
+    }
+    let concurrency = match root.integer("concurrency", 0, 0, 10_000) {
+        0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
+        some => some as usize,
+    };
+    let min_free = root.size("min_free", "1GiB", "0B");
+    let default = root.text("default_processor", "");
+    let queue_timeout = root.optional_duration("queue_timeout");
+    let config = Config {
+        file: None,
+        data,
+        concurrency,
+        min_free,
+        queue_timeout,
+        http: http(root.section("http")),
+        store: store(root.section("store"), environment),
+        uploads: uploads(root.section("uploads")),
+        engine: engine(root.section("engine"), environment),
+        processors: processors::read(&root, &default),
+    };
+    database(root.section("database"));
+    urls(root.section("urls"));
+    root.finish();
+    config
+}
+
+const NO_KEYS: &str = "this version of fileyard has no API keys yet, so it listens on a loopback \
+                       address alone and takes neither a key nor a way around it";
+
+fn http(section: Section<'_>) -> HttpConfig {
+    const LISTEN: &str = "127.0.0.1:8787";
+    let text = section.text("listen", LISTEN);
+    let fallback = SocketAddr::from(([127, 0, 0, 1], 8787));
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.clone(),
+    };
+    let listen = numeric.parse().unwrap_or_else(|_| {
+        section.refuse(
+            "listen",
+            format!("{text:?} is not an address with a port; write one such as {LISTEN:?}"),
+        );
+        fallback
+    });
+    if !listen.ip().is_loopback() {
+        section.refuse(
+            "listen",
+            format!(
+                "{text:?} is not a loopback address: this version of fileyard has no API keys \
+                 yet, so whoever reached it could use it; write one such as {LISTEN:?}"
+            ),
+        );
+    }
+    section.later("api_key", "", NO_KEYS);
+    section.later("auth", "", NO_KEYS);
+    section.later_list(
+        "allowed_hosts",
+        "this version of fileyard does not check Host yet, so there is nothing to allow",
+    );
+    section.later_list(
+        "allowed_origins",
+        "this version of fileyard answers no other origins' scripts yet (CORS)",
+    );
+    let public = section.text("public_url", "");
+    let public_url = (!public.is_empty())
+        .then(|| public_url(&public))
+        .and_then(|url| url.map_err(|message| section.refuse("public_url", message)).ok());
+    section.finish();
+    HttpConfig { listen, public_url }
+}
+
+fn public_url(text: &str) -> Result<Url, String> {
+    let wrong = || {
+        format!("{text:?} is not such an address; write one such as \"https://files.example.org\"")
+    };
+    let url = Url::parse(text).map_err(|_| wrong())?;
+    let bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    (matches!(url.scheme(), "http" | "https") && bare).then_some(url).ok_or_else(wrong)
+}
+
+fn store(section: Section<'_>, environment: &[(OsString, OsString)]) -> BlobConfig {
+    let url = section.text("url", "");
+    let s3 = url.starts_with("s3://");
+    if !(url.is_empty() || url == "memory://" || s3) {
+        section.refuse(
+            "url",
+            format!("must be \"\" (files in `data`), \"s3://bucket/prefix\" or \"memory://\", not {url:?}"),
+        );
+    }
+    if s3 && url["s3://".len()..].split('/').next().unwrap_or_default().is_empty() {
+        section.refuse("url", format!("{url:?} names no bucket; write \"s3://bucket/prefix\""));
+    }
+    let endpoint = section.text("endpoint", "");
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    if !endpoint.is_empty() && !Url::parse(&endpoint).is_ok_and(|url| is_http(&url)) {
+        section.refuse(
+            "endpoint",
+            format!("{endpoint:?} is not an address; write one such as \"http://127.0.0.1:9000\""),
+        );
+    }
+    let mut access_key_id = section.text("access_key_id", "");
+    let mut secret_access_key = section.text("secret_access_key", "");
+    if s3 && access_key_id.is_empty() && secret_access_key.is_empty() {
+        access_key_id = variable(environment, "AWS_ACCESS_KEY_ID");
+        secret_access_key = variable(environment, "AWS_SECRET_ACCESS_KEY");
+        if !variable(environment, "AWS_SESSION_TOKEN").is_empty() {
+            section.refuse(
+                "access_key_id",
+                "this version of fileyard takes no temporary credentials yet \
+                 (AWS_SESSION_TOKEN is set); name lasting ones"
+                    .into(),
+            );
+        }
+    }
+    if s3 && (access_key_id.is_empty() || secret_access_key.is_empty()) {
+        let missing = if access_key_id.is_empty() { "access_key_id" } else { "secret_access_key" };
+        section.refuse(
+            missing,
+            "is missing: set it here, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".into(),
+        );
+    }
+    let part_size = section.size("part_size", "8MiB", "5MiB");
+    if part_size > 5 << 30 {
+        section.refuse("part_size", "must be at most \"5GiB\", the most S3 takes".into());
+    }
+    let config = BlobConfig {
+        url,
+        endpoint,
+        region: section.text("region", "us-east-1"),
+        path_style: section.boolean("path_style", true),
+        access_key_id,
+        secret_access_key,
+        part_size,
+    };
+    section.finish();
+    config
+}
+
+fn uploads(section: Section<'_>) -> UploadLimits {
+    let limits = UploadLimits {
+        max_size: section.size("max_size", "10GiB", "1B"),
+        max_files: section.integer("max_files", 100, 1, 10_000) as usize,
+    };
+    section.later(
+        "memory",
+        "256MiB",
+        "this version of fileyard does not bound the memory of all uploads together yet",
+    );
+    section.finish();
+    limits
+}
+
+fn engine(section: Section<'_>, environment: &[(OsString, OsString)]) -> EngineConfig {
+    if section.word("kind", "auto", &["auto", "docker", "oci"]) == "oci" {
+        let message = "this version of fileyard does not have its own engine (\"oci\") yet; \
+                       write \"auto\" or \"docker\"";
+        section.refuse("kind", message.into());
+    }
+    let written = section.text("docker_host", "");
+    section.finish();
+    let docker_host =
+        if written.is_empty() { variable(environment, "DOCKER_HOST") } else { written };
+    EngineConfig { docker_host }
+}
+
+fn database(section: Section<'_>) {
+    section.later(
+        "url",
+        "",
+        "this version of fileyard has no other database than SQLite in `data` yet; leave it empty",
+    );
+    section.finish();
+}
+
+fn urls(section: Section<'_>) {
+    const WHY: &str = "this version of fileyard does not have the `urls` contract yet";
+    if section.integer("port", 8788, 1, 65_535) != 8788 {
+        section.refuse("port", WHY.into());
+    }
+    section.later("networks", "10.213.0.0/16", WHY);
+    section.finish();
+}
+
+fn variable(environment: &[(OsString, OsString)], name: &str) -> String {
+    let found = environment.iter().find(|(key, _)| key == name);
+    found.and_then(|(_, value)| value.to_str()).unwrap_or_default().to_owned()
+}
+
+impl Problem {
+    fn new(place: impl Into<String>, key: &str, message: impl Into<String>) -> Self {
+        Self { place: place.into(), key: key.to_owned(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}

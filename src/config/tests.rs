@@ -1,0 +1,366 @@
+//! What a config means, and what a wrong one is told.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use fileyard_orchestrator::processor::Processor;
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    Config::read(Some(("fileyard.toml", text)), &[], &Sources::default())
+}
+
+fn read_with(text: &str, pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let environment = environment(pairs);
+    Config::read(Some(("fileyard.toml", text)), &environment, &Sources::default())
+}
+
+/// What a text is told, under each of the texts.
+fn refusals(texts: &[&str]) -> String {
+    let told = texts.iter().map(|text| match read(text) {
+        Ok(_) => format!("{text}\n    => accepted"),
+        Err(error) => format!("{text}\n    => {}", error.to_string().replace('\n', "\n       ")),
+    });
+    told.collect::<Vec<_>>().join("\n\n")
+}
+
+/// The reference; its first block of TOML has every key as its default, and one processor.
+const REFERENCE: &str = include_str!("../../docs/config.md");
+
+fn blocks_of_toml() -> Vec<&'static str> {
+    REFERENCE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn nothing_written_is_the_defaults() {
+    let config = read("").unwrap();
+    assert_eq!(config.data, PathBuf::from("./fileyard-data"));
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8787");
+    assert_eq!(config.store.part_size, 8 << 20);
+    assert_eq!((config.uploads.max_size, config.uploads.max_files), (10 << 30, 100));
+    assert!(config.concurrency >= 2);
+    assert_eq!(config.queue_timeout, None);
+    assert!(config.processors.all.is_empty() && config.processors.default.is_none());
+}
+
+#[test]
+fn every_key_written_out_is_the_same_as_none() {
+    let (written, bare) = (read(blocks_of_toml()[0]).unwrap(), read("").unwrap());
+    let but_processors = |mut config: Config| {
+        config.processors = Processors::default();
+        format!("{config:?}")
+    };
+    assert_eq!(but_processors(written.clone()), but_processors(bare));
+    let short = read("[processors.mp4]\nimage = 'example/ffmpeg:7'").unwrap();
+    let (written, short) = (&written.processors.all, &short.processors.all);
+    let mut written = Processor::clone(written.values().next().unwrap());
+    let short = Processor::clone(short.values().next().unwrap());
+    assert_eq!(written.params["height"].default, Some(720.into()));
+    assert_eq!(written.command[4], "{out}/{stem}.mp4");
+    written.params.clear();
+    (written.title, written.command, written.accepts) = ("mp4".into(), vec![], vec![]);
+    written.env.clear();
+    assert_eq!(format!("{written:?}"), format!("{short:?}"));
+}
+
+#[test]
+fn the_environment_beats_the_file_and_the_command_line_both() {
+    let text = "data = 'file'\nconcurrency = 3\n[http]\nlisten = '127.0.0.1:1'";
+    let environment = environment(&[
+        ("FILEYARD_DATA", "environment"),
+        ("FILEYARD_CONCURRENCY", "7"),
+        ("FILEYARD_HTTP__LISTEN", "127.0.0.1:2"),
+        ("FILEYARD_STORE__PATH_STYLE", "false"),
+        ("FILEYARD_PROCESSORS__MP4__IMAGE", "example/a:1"),
+        ("FILEYARD_PROCESSORS__MP4__COMMAND", r#"["-i", "{input}"]"#),
+        ("FILEYARD_PROCESSORS__MP4__ENV__Mixed_Case", "x"),
+        ("FILEYARD_PROCESSORS__MP4__PARAMS__N__TYPE", "integer"),
+        ("FILEYARD_PROCESSORS__MP4__PARAMS__N__MAX", "5"),
+        ("FILEYARD_PROCESSORS__MP4__PARAMS__N__DEFAULT", "4"),
+        // Not ours.
+        ("FILEYARD_SERVER", "http://elsewhere"),
+        ("FILEYARD_STORE_PORT", "tcp://10.0.0.1:80"),
+        ("FILEYARD_TEST__X", "1"),
+        ("FILEYARD_DATA__X", "1"),
+    ]);
+    let sources = Sources { listen: Some("127.0.0.1:3".into()), ..Sources::default() };
+    let config = Config::read(Some(("f", text)), &environment, &sources).unwrap();
+    assert_eq!(config.data, PathBuf::from("environment"));
+    assert_eq!(config.concurrency, 7);
+    assert_eq!(config.http.listen.port(), 3);
+    assert!(!config.store.path_style);
+    let mp4 = config.processors.all.values().next().unwrap();
+    assert_eq!(mp4.command, ["-i", "{input}"]);
+    assert_eq!(mp4.env["Mixed_Case"], "x");
+    assert_eq!(mp4.params["n"].default, Some(4.into()));
+}
+
+#[test]
+fn a_wrong_override_is_told_by_its_name() {
+    let told = read_with(
+        "",
+        &[
+            ("FILEYARD_CONCURRENCY", "many"),
+            ("FILEYARD_HTTP__ALLOWED_HOSTS", "a,b"),
+            ("FILEYARD_HTTP__LISTEN__X", "1"),
+            ("FILEYARD_STORE__URI", "s3://x"),
+            ("FILEYARD_STORE__PATH_STYLE", "no"),
+            ("FILEYARD_UPLOADS__MAX_SIZE", "big"),
+        ],
+    );
+    insta::assert_snapshot!(told.unwrap_err());
+}
+
+#[test]
+fn the_file_beats_the_standard_credentials() {
+    let standard = [("AWS_ACCESS_KEY_ID", "env"), ("AWS_SECRET_ACCESS_KEY", "env-secret")];
+    let key = |text: &str| read_with(text, &standard).unwrap().store.access_key_id;
+    assert_eq!(key("[store]\nurl = 's3://b'"), "env");
+    assert_eq!(
+        key("[store]\nurl = 's3://b'\naccess_key_id = 'file'\nsecret_access_key = 's'"),
+        "file"
+    );
+    // A half of each would be a puzzle.
+    assert!(read_with("[store]\nurl = 's3://b'\naccess_key_id = 'file'", &standard).is_err());
+    assert_eq!(key(""), "", "a store that needs none is given none");
+}
+
+#[test]
+fn docker_host_is_the_environments_unless_written() {
+    let host = [("DOCKER_HOST", "unix:///run/other.sock")];
+    let of = |text: &str| read_with(text, &host).unwrap().engine.docker_host;
+    assert_eq!(of(""), "unix:///run/other.sock");
+    assert_eq!(of("[engine]\ndocker_host = 'unix:///x.sock'"), "unix:///x.sock");
+}
+
+#[test]
+fn the_only_processor_is_the_default_one() {
+    let default = |text: &str| read(text).unwrap().processors.default.map(|name| name.to_string());
+    let (a, b) = ("[processors.a]\nimage = 'x'\n", "[processors.b]\nimage = 'x'\n");
+    assert_eq!(default(a), Some("a".into()));
+    assert_eq!(default(&format!("{a}{b}")), None);
+    assert_eq!(default(&format!("default_processor = 'b'\n{a}{b}")), Some("b".into()));
+}
+
+#[test]
+fn a_file_that_was_named_must_be_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nowhere.toml");
+    let sources = Sources { file: Some(file), ..Sources::default() };
+    let told = Config::load(&sources).unwrap_err().to_string();
+    assert!(told.contains("nowhere.toml: cannot be read: No such file"), "{told}");
+}
+
+#[test]
+fn what_is_not_toml_is_told_by_its_line() {
+    let told = refusals(&[
+        "data = ",
+        "\n\ndata = \"a\nb\"",
+        "data = 'a'\ndata = 'b'",
+        "[http\nlisten = 'x'",
+        "concurrency = 99999999999999999999",
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn wrong_keys_and_values_are_told_with_what_was_meant() {
+    let told = refusals(&[
+        "dta = 'x'",
+        "data = 3",
+        "data = ''",
+        "http = 'x'",
+        "[htpp]\nlisten = ''",
+        "[http]\nlisen = ''",
+        "[http]\nentirely_different = ''",
+        "concurrency = -1",
+        "concurrency = '2'",
+        "min_free = '1GB'",
+        "queue_timeout = '5 minutes'",
+        "default_processor = 'mp5'\n[processors.mp4]\nimage = 'x'\n[processors.b]\nimage = 'x'",
+        "[http]\nlisten = '8787'",
+        "[http]\npublic_url = 'files.example.org'",
+        "[store]\nurl = 'S3:bucket'",
+        "[store]\nurl = 's3:///prefix'\naccess_key_id = 'a'\nsecret_access_key = 'b'",
+        "[store]\nurl = 's3://b'",
+        "[store]\nurl = 's3://b'\naccess_key_id = 'a'",
+        "[store]\nendpoint = '127.0.0.1:9000'",
+        "[store]\npart_size = '1MiB'",
+        "[store]\npart_size = '6GiB'",
+        "[store]\npath_style = 'yes'",
+        "[uploads]\nmax_files = 0",
+        "[engine]\nkind = 'dokcer'",
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn what_this_version_does_not_have_is_refused_not_ignored() {
+    let told = refusals(&[
+        "[http]\nlisten = '0.0.0.0:8787'",
+        "[http]\nlisten = '[::]:8787'",
+        "[http]\napi_key = 'secret'",
+        "[http]\nauth = 'none'",
+        "[http]\nallowed_hosts = ['a']",
+        "[http]\nallowed_origins = ['https://a']",
+        "[database]\nurl = 'postgres://a'",
+        "[engine]\nkind = 'oci'",
+        "[urls]\nport = 1",
+        "[urls]\nnetworks = '10.0.0.0/8'",
+        "[uploads]\nmemory = '1GiB'",
+        "[processors.a]\nimage = 'x'\ncontract = 'urls'",
+        "[processors.a]\nimage = 'x'\nnetwork = 'egress'",
+        "[processors.a]\nimage = 'x'\nenv = { A = 'kv:n/key' }",
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn wrong_processors_are_told_at_start_not_by_their_first_job() {
+    let wrong = [
+        "[processors.MP4]\nimage = 'x'",
+        "[processors.a]",
+        "[processors.a]\nimage = ''",
+        "[processors]\na = 'x'",
+        "[processors.a]\nimgae = 'x'",
+    ];
+    let lines = [
+        "pull = 'allways'",
+        "command = 'ffmpeg -i'",
+        "command = ['a', 1]",
+        "command = [\"a\\u0000\"]",
+        "accepts = ['video', 'video/', '*/mp4', '.', 'a/b/c', '']",
+        "timeout = '0s'",
+        "grace = 10",
+        "memory = '1MiB'",
+        "cpus = 0",
+        "cpus = 'two'",
+        "pids = 0",
+        "user = 'nobody'",
+        "user = '1:4294967295'",
+        "env = { A = 1 }",
+        "env = { FILEYARD_JOB_ID = 'x', 'A=B' = 'y' }",
+        "retries = -1",
+        "retry_on = ['timeout', 'infrastructure']",
+    ];
+    let lines: Vec<String> =
+        lines.iter().map(|line| format!("[processors.a]\nimage = 'x'\n{line}")).collect();
+    let all: Vec<&str> = wrong.into_iter().chain(lines.iter().map(String::as_str)).collect();
+    let told = refusals(&all);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn wrong_params_are_told_at_start_not_by_their_first_job() {
+    let bodies = [
+        "Height = { type = 'integer' }",
+        "h = {}",
+        "h = { type = 'int' }",
+        "h = { type = 'string' }",
+        "h = { type = 'string', enum = [] }",
+        "h = { type = 'string', enum = ['a', ''] }",
+        "h = { type = 'string', enum = ['a'], pattern = 'a' }",
+        "h = { type = 'string', pattern = '(' }",
+        "h = { type = 'string', pattern = '[a-z]+', default = 'A' }",
+        "h = { type = 'string', enum = ['a'], default = 'b', min = 1 }",
+        "h = { type = 'integer', min = 2, max = 1 }",
+        "h = { type = 'integer', min = 1.5 }",
+        "h = { type = 'integer', min = 144, max = 2160, default = 100 }",
+        "h = { type = 'integer', default = '5' }",
+        "h = { type = 'number', max = 1, default = 1.5 }",
+        "h = { type = 'number', min = 'a' }",
+        "h = { type = 'boolean', default = 'true' }",
+        "h = { type = 'boolean', enum = ['a'] }",
+        "h = { type = 'boolean', defualt = true }",
+    ];
+    let texts: Vec<String> = bodies
+        .iter()
+        .map(|body| format!("[processors.a]\nimage = 'x'\n[processors.a.params]\n{body}"))
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let told = refusals(&texts);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn everything_wrong_is_told_at_once() {
+    let told = read("dta = 1\nconcurrency = -1\n[store]\nurl = 'x'").unwrap_err();
+    assert_eq!(told.to_string().lines().count(), 3);
+}
+
+#[test]
+fn names_of_sections_and_keys_are_those_that_are_read() {
+    let keys = keys_with_defaults();
+    let mut sections: Vec<&str> =
+        keys.keys().filter_map(|key| key.split_once('.')).map(|(section, _)| section).collect();
+    sections.dedup();
+    let mut known = tree::SECTIONS.to_vec();
+    known.sort_unstable();
+    assert_eq!(sections, known);
+    let mut known = tree::TOP_LEVEL.to_vec();
+    known.sort_unstable();
+    let single: Vec<&String> = keys.keys().filter(|key| !key.contains('.')).collect();
+    assert_eq!(single, known);
+}
+
+#[test]
+fn every_block_of_the_reference_is_a_config() {
+    for block in blocks_of_toml() {
+        assert!(read(block).is_ok(), "{block}\n{}", read(block).unwrap_err());
+    }
+}
+
+#[test]
+fn the_reference_has_every_key_with_its_default_and_no_other() {
+    let mut documented = BTreeMap::new();
+    let mut section = String::new();
+    for line in REFERENCE.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            let name = heading.trim_matches('`').trim_matches(['[', ']']);
+            section = if heading.starts_with('`') { format!("{name}.") } else { String::new() };
+        }
+        let cells: Vec<&str> =
+            line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
+        if let [key, default, meaning] = cells.as_slice()
+            && key.starts_with('`')
+        {
+            assert!(!meaning.is_empty(), "{key}");
+            let key = format!("{section}{}", key.trim_matches('`'));
+            documented.insert(key, default.trim_matches('`').to_owned());
+        }
+    }
+    assert_eq!(documented, keys_with_defaults());
+}
+
+/// The processor whose params are of every type, so that every key is read.
+const ONE_OF_EACH: &str = "
+    [processors.NAME.params]
+    a = { type = 'string', enum = ['a'] }
+    b = { type = 'string', pattern = 'a' }
+    c = { type = 'integer' }
+";
+
+/// Every key that is read, `NAME` in place of names that a person chooses, with its default.
+fn keys_with_defaults() -> BTreeMap<String, String> {
+    let text = ONE_OF_EACH.replace("NAME", "p");
+    let root = tree::from_toml("f", &text).unwrap();
+    let findings = RefCell::new(Findings::default());
+    everything(Section::root(&root, "f", &findings), &[]);
+    let mut keys = BTreeMap::new();
+    for (key, default) in findings.into_inner().keys {
+        let mut parts: Vec<&str> = key.split('.').collect();
+        if parts[0] == "processors" {
+            parts[1] = "NAME";
+            if parts.len() == 5 {
+                parts[3] = "NAME";
+            }
+        }
+        keys.entry(parts.join(".")).or_insert(default);
+    }
+    keys
+}

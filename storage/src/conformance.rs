@@ -33,12 +33,14 @@ macro_rules! store_conformance {
             jobs: cancel_in_each_phase_ends_job_and_attempt
             jobs: a_terminal_job_never_changes
             jobs: events_are_bounded
+            jobs: words_are_bounded
             jobs: an_outcome_is_kept_with_its_outputs
             claims: fifty_claims_have_one_winner
             claims: fifty_adoptions_have_one_winner
             claims: a_stale_owner_can_do_nothing
             claims: an_expired_lease_is_adopted_and_a_held_one_is_not
             claims: the_lock_adopts_without_a_lease
+            claims: who_leaves_is_followed_at_once_and_did_not_crash
             claims: a_pause_is_waited_for
             claims: a_cancel_and_a_commit_at_once_have_one_winner
             lists: newest_first_and_page_by_page

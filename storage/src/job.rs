@@ -22,7 +22,7 @@ use serde_json::Value;
 pub use self::{
     event::{Event, EventKind, Gone, JobEvent, OwnerEvent},
     reason::{Budget, ExitFacts, Reason, ReasonCode, StopCause},
-    transition::{Change, MAX_BACKOFF, MAX_EVENTS, Refusal},
+    transition::{Change, MAX_BACKOFF, MAX_EVENTS, MAX_WORDS, Refusal},
 };
 pub use crate::id::JobId;
 use crate::{

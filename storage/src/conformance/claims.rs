@@ -45,6 +45,7 @@ pub(crate) async fn a_stale_owner_can_do_nothing(store: &impl Store) {
         let new = store.apply(old.id(), new, T0).await.unwrap();
         let everything = [
             heartbeat(),
+            OwnerEvent::Leave,
             OwnerEvent::Started,
             stop(),
             exited(0),
@@ -81,6 +82,16 @@ pub(crate) async fn the_lock_adopts_without_a_lease(store: &impl Store) {
     assert_eq!(adopted.phase(), job.phase());
     assert_eq!(adopted.crashes, 0, "a live container was adopted: nothing crashed in a row");
     assert_eq!(adopted.events.last().unwrap().kind, EventKind::Adopted);
+}
+
+pub(crate) async fn who_leaves_is_followed_at_once_and_did_not_crash(store: &impl Store) {
+    let mut job = collecting(store).await;
+    for _ in 0..10 {
+        own(store, &job, OwnerEvent::Leave).await.unwrap();
+        let event = adopt(job.fence, Gone::LeaseExpired);
+        job = store.apply(job.id(), event, T0).await.unwrap();
+        assert_eq!(job.crashes, 1, "only one that left no word counts on");
+    }
 }
 
 pub(crate) async fn a_pause_is_waited_for(store: &impl Store) {

@@ -11,8 +11,8 @@ use crate::{
     attempt::{AttemptState, Outcome},
     id::Fence,
     job::{
-        Budget, EventKind, Gone, JobEvent, JobState, MAX_EVENTS, OwnerEvent, ReasonCode, Refusal,
-        WaitingFor,
+        Budget, EventKind, Gone, JobEvent, JobState, MAX_EVENTS, MAX_WORDS, OwnerEvent, Reason,
+        ReasonCode, Refusal, WaitingFor,
     },
 };
 
@@ -119,6 +119,15 @@ pub(crate) async fn events_are_bounded(store: &impl Store) {
     assert_eq!(job.events.len(), MAX_EVENTS);
     assert_eq!(job.events[0].kind, EventKind::Created);
     assert_eq!(job.events[MAX_EVENTS - 1].fence, job.fence);
+}
+
+pub(crate) async fn words_are_bounded(store: &impl Store) {
+    let reason = Reason::new(ReasonCode::StartFailed, "é".repeat(100_000));
+    let job = claimed(store).await;
+    let job = own(store, &job, OwnerEvent::Fail { reason }).await.unwrap();
+    let JobState::Failed { reason } = &job.state else { panic!("{job:?}") };
+    assert_eq!(reason.message.chars().count(), MAX_WORDS + 1);
+    assert!(job.events.iter().filter_map(|e| e.detail.as_ref()).all(|d| d.len() < 3 * MAX_WORDS));
 }
 
 pub(crate) async fn an_outcome_is_kept_with_its_outputs(store: &impl Store) {

@@ -98,6 +98,8 @@ pub enum OwnerEvent {
         /// What the container last said.
         progress: Option<Progress>,
     },
+    /// Goes, with the job as it stands: another owner may have it at once, and nobody died.
+    Leave,
     /// The container runs.
     Started,
     /// The container is to be stopped.

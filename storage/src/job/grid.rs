@@ -72,6 +72,7 @@ fn events(fence: Fence) -> Vec<(&'static str, JobEvent)> {
         ("expire", JobEvent::Expire),
         ("heartbeat", own(heartbeat())),
         ("heartbeat of another", JobEvent::Own(stale, heartbeat())),
+        ("leave", own(OwnerEvent::Leave)),
         ("started", own(OwnerEvent::Started)),
         ("stop", own(OwnerEvent::Stop { cause: other })),
         ("exited", own(exited(0))),

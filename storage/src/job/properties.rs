@@ -34,6 +34,7 @@ enum Try {
 #[derive(Debug, Clone)]
 enum Own {
     Heartbeat,
+    Leave,
     Started,
     Stop,
     Exited(i64),
@@ -116,6 +117,7 @@ impl Plain {
         use Place::{Collecting, Over, Queued, Running, Starting, Stopping};
         match (what, self.place) {
             (Own::Heartbeat, _) => self.lease_until = now + LEASE,
+            (Own::Leave, _) => (self.lease_until, self.crashes) = (now, 0),
             (Own::Started, Starting) => (self.place, self.crashes) = (Running, 0),
             (Own::Stop, Running) => (self.place, self.stopped) = (Stopping, true),
             (Own::Exited(code), Starting | Running | Stopping) => {
@@ -156,6 +158,7 @@ fn event(what: &Try, job: &Job, now: Timestamp) -> JobEvent {
                     }
                     other => other,
                 },
+                Own::Leave => OwnerEvent::Leave,
                 Own::Started => OwnerEvent::Started,
                 Own::Stop => stop(),
                 Own::Exited(code) => exited(*code),
@@ -187,6 +190,7 @@ fn any_try() -> impl Strategy<Value = Try> {
     let code = prop_oneof![Just(ReasonCode::BadOutput), Just(ReasonCode::Infrastructure)];
     let own = prop_oneof![
         3 => Just(Own::Heartbeat),
+        1 => Just(Own::Leave),
         6 => Just(Own::Started),
         2 => Just(Own::Stop),
         6 => prop_oneof![3 => Just(0), 1 => Just(3_i64)].prop_map(Own::Exited),

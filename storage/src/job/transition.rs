@@ -21,6 +21,10 @@ pub const MAX_EVENTS: usize = 256;
 /// The longest pause before the next attempt.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
+/// How long the words of an event or a reason are at most, in characters: they may come from an
+/// engine or a store, whose errors know no bound.
+pub const MAX_WORDS: usize = 1000;
+
 /// A permitted change: the row as it will be, and what changes with it in the attempt's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -173,8 +177,7 @@ impl Job {
         let waited = now.since(since).as_secs();
         let reason =
             Reason::new(ReasonCode::Expired, format!("waited {waited} s in the queue, too long"));
-        let detail = Some(reason.to_string());
-        self.end(JobState::Failed { reason }, EventKind::Failed, detail, now);
+        self.fail(reason, now);
         Ok(())
     }
 
@@ -196,6 +199,13 @@ impl Job {
                 if progress.is_some() {
                     self.progress.clone_from(progress);
                 }
+                Ok(None)
+            }
+            (OwnerEvent::Leave, _) => {
+                *lease_until = now;
+                // It lives, so no row of deaths goes on: restarting a server, however often, is no
+                // crash loop of the jobs that it was waiting for.
+                self.crashes = 0;
                 Ok(None)
             }
             (OwnerEvent::Started, Phase::Starting) => {
@@ -238,17 +248,12 @@ impl Job {
                 self.end(state, EventKind::Succeeded, None, now);
                 Ok(self.end_attempt(Outcome::Succeeded))
             }
-            (OwnerEvent::Fail { reason }, Phase::Starting | Phase::Collecting { .. }) => {
-                let detail = Some(reason.to_string());
-                let state = JobState::Failed { reason: reason.clone() };
-                self.end(state, EventKind::Failed, detail, now);
-                Ok(self.end_attempt(Outcome::Failed))
-            }
-            // Also from running: the container may be gone without a trace.
-            (OwnerEvent::Fail { reason }, _) if reason.code == ReasonCode::Infrastructure => {
-                let detail = Some(reason.to_string());
-                let state = JobState::Failed { reason: reason.clone() };
-                self.end(state, EventKind::Failed, detail, now);
+            (OwnerEvent::Fail { reason }, phase)
+                if matches!(phase, Phase::Starting | Phase::Collecting { .. })
+                    // Also from running: the container may be gone without a trace.
+                    || reason.code == ReasonCode::Infrastructure =>
+            {
+                self.fail(reason.clone(), now);
                 Ok(self.end_attempt(Outcome::Failed))
             }
             (OwnerEvent::Retry { budget, not_before, detail }, _) => {
@@ -297,6 +302,12 @@ impl Job {
         Some(AttemptChange::Apply(no, AttemptEvent::End { outcome }))
     }
 
+    fn fail(&mut self, mut reason: Reason, now: Timestamp) {
+        reason.message = bounded(reason.message);
+        let detail = Some(reason.to_string());
+        self.end(JobState::Failed { reason }, EventKind::Failed, detail, now);
+    }
+
     fn end(&mut self, state: JobState, kind: EventKind, detail: Option<String>, now: Timestamp) {
         self.state = state;
         self.finished_at = Some(now);
@@ -307,9 +318,18 @@ impl Job {
         if self.events.len() >= MAX_EVENTS {
             self.events.remove(MAX_EVENTS / 2);
         }
+        let detail = detail.map(bounded);
         let event = Event { at, kind, attempt: self.attempt, fence: self.fence, detail };
         self.events.push(event);
     }
+}
+
+fn bounded(mut words: String) -> String {
+    if let Some((end, _)) = words.char_indices().nth(MAX_WORDS) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
 }
 
 fn running(phase: Phase, lease_until: Timestamp) -> JobState {
@@ -320,6 +340,7 @@ impl OwnerEvent {
     fn name(&self) -> &'static str {
         match self {
             Self::Heartbeat { .. } => "be renewed",
+            Self::Leave => "be left",
             Self::Started => "start",
             Self::Stop { .. } => "be stopped",
             Self::Exited { .. } => "exit",

@@ -6,6 +6,7 @@
 mod commits;
 mod opening;
 mod plans;
+mod twins;
 
 use std::ops::Deref;
 

@@ -168,7 +168,7 @@ async fn a_panic_in_the_writer_is_known_outside() {
     let lost = store.writer.run(Turn::Then, panics).await;
     assert!(matches!(lost, Err(StoreError::Unknown(_))), "{lost:?}");
     failed.wait_for(|failed| *failed).await.unwrap();
-    assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
+    assert!(store.ready().await.is_err());
 }
 
 #[tokio::test]

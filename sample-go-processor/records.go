@@ -52,7 +52,6 @@ func (r *records) Write(p []byte) (int, error) {
 			case '"':
 				r.keep(b)
 				r.state = quotedCell
-			case '\r': // of the CRLF that ends the row
 			case r.delimiter, '\n':
 				r.bare(b)
 			default:

@@ -100,13 +100,13 @@ func (t *table) finish() (*tableResult, []string) {
 		notes = append(notes, "a quoted cell is never closed; the rest of the file was read as part of it")
 	}
 	if t.widest > maxColumns {
-		notes = append(notes, fmt.Sprintf("%d columns; only the first %d are described", t.widest, maxColumns))
+		notes = append(notes, fmt.Sprintf("columns: %d; only the first %d are described", t.widest, maxColumns))
 	}
 	if t.rows.cutCells > 0 {
-		notes = append(notes, fmt.Sprintf("%d cells are longer than %d bytes; only their beginning was looked at", t.rows.cutCells, maxCellBytes))
+		notes = append(notes, fmt.Sprintf("cells longer than %d bytes: %d; only their beginning was looked at", maxCellBytes, t.rows.cutCells))
 	}
 	if t.ragged > 0 {
-		notes = append(notes, fmt.Sprintf("%d rows have another number of columns than the first", t.ragged))
+		notes = append(notes, fmt.Sprintf("rows with another number of columns than the first: %d", t.ragged))
 	}
 	res := &tableResult{
 		Delimiter:   string(rune(t.rows.delimiter)),

@@ -8,14 +8,16 @@ import (
 )
 
 type textCounter struct {
-	encoding                              string
-	lines, words, characters, invalid     int64
-	line, longest, longestAt, longestWord int64
-	lastWasCR, inWord, lineOpen           bool
-	word                                  wordCollector
-	table                                 *wordTable
-	top                                   int
-	split                                 []byte // the beginning of a character whose end is in the next piece
+	encoding                          string
+	lines, words, characters, invalid int64
+	line                              int64 // characters of the line under way
+	longest, longestAt                int64 // characters and number of the longest line
+	longWords                         int64 // words too long to be listed
+	lastWasCR, inWord, lineOpen       bool
+	word                              wordCollector
+	table                             *wordTable
+	top                               int
+	split                             []byte // the beginning of a character whose end is in the next piece
 }
 
 func newTextCounter(found detection, top int) *textCounter {
@@ -93,7 +95,7 @@ func (t *textCounter) endWord() {
 	t.words++
 	key, tooLong := t.word.end()
 	if tooLong {
-		t.longestWord++
+		t.longWords++
 	} else if len(key) > 0 {
 		t.table.add(key)
 	}
@@ -115,10 +117,10 @@ func (t *textCounter) finish() (*textResult, []string) {
 	}
 	notes := []string{}
 	if t.invalid > 0 {
-		notes = append(notes, fmt.Sprintf("%d bytes are not UTF-8; each counts as one character", t.invalid))
+		notes = append(notes, fmt.Sprintf("bytes that are not UTF-8: %d; each counts as one character", t.invalid))
 	}
-	if t.longestWord > 0 {
-		notes = append(notes, fmt.Sprintf("%d words longer than %d bytes are counted but not among the top words", t.longestWord, maxWordBytes))
+	if t.longWords > 0 {
+		notes = append(notes, fmt.Sprintf("words longer than %d bytes: %d; counted, but not among the top words", maxWordBytes, t.longWords))
 	}
 	res := &textResult{
 		Encoding:        t.encoding,
@@ -130,7 +132,7 @@ func (t *textCounter) finish() (*textResult, []string) {
 		TopWords:        t.table.top(t.top),
 		TopWordsMissing: t.table.missing,
 	}
-	if t.table.missing == 0 && t.longestWord == 0 {
+	if t.table.missing == 0 && t.longWords == 0 {
 		distinct := int64(len(t.table.entries))
 		res.DistinctWords = &distinct
 	}

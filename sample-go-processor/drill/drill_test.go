@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -40,15 +39,26 @@ func command(t *testing.T, verbs ...string) (*exec.Cmd, string) {
 	return cmd, out
 }
 
+// finish runs it. Output goes through files, not pipes: a child that outlives the drill would keep a pipe open.
 func finish(t *testing.T, cmd *exec.Cmd, out string) run {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	dir := t.TempDir()
+	stdout, err := os.Create(dir + "/stdout")
+	must(t, err)
+	defer stdout.Close()
+	stderr, err := os.Create(dir + "/stderr")
+	must(t, err)
+	defer stderr.Close()
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	var exit *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return run{stdout.String(), stderr.String(), cmd.ProcessState, out}
+	said, err := os.ReadFile(stdout.Name())
+	must(t, err)
+	complained, err := os.ReadFile(stderr.Name())
+	must(t, err)
+	return run{string(said), string(complained), cmd.ProcessState, out}
 }
 
 func drill(t *testing.T, verbs ...string) run {

@@ -72,7 +72,7 @@ func forkMany(args []string) error {
 	}
 	debug.SetGCPercent(-1)
 	for n := 0; n < most; n++ {
-		if errno := forkWaiting(); errno != 0 {
+		if errno := forkWaiting(uintptr(os.Getpid())); errno != 0 {
 			fmt.Printf("drill: forked %d, then: %v\n", n, errno)
 			os.Exit(3)
 		}

@@ -14,15 +14,21 @@ const (
 	killedBy         = 1000
 )
 
-// forkWaiting leaves a child behind that waits until the drill ends, and dies then.
+// forkWaiting leaves a child behind that waits until the drill, which is process self, ends, and dies then. Should
+// the drill end before the child could ask for that, the child sees that its parent is another, and ends by itself.
 //
 //go:noinline
-func forkWaiting() syscall.Errno {
+func forkWaiting(self uintptr) syscall.Errno {
 	pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno != 0 || pid != 0 {
 		return errno
 	}
 	syscall.RawSyscall(syscall.SYS_PRCTL, prSetDeathSignal, uintptr(syscall.SIGKILL), 0)
+	if parent, _, _ := syscall.RawSyscall(syscall.SYS_GETPPID, 0, 0, 0); parent != self {
+		for {
+			syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
 	for {
 		syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
 	}

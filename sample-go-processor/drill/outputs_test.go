@@ -101,6 +101,17 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestReadmeListsTheVerbs, each with its arguments.
+func TestReadmeListsTheVerbs(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	must(t, err)
+	for _, verb := range verbs() {
+		if call := strings.TrimSpace(verb.name + " " + verb.args); !strings.Contains(string(readme), "`"+call+"`") {
+			t.Errorf("README.md lacks `%s`", call)
+		}
+	}
+}
+
 func exe(t *testing.T) string {
 	t.Helper()
 	path, err := os.Executable()

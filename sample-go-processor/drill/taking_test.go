@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestEatIsResident(t *testing.T) {
@@ -49,6 +51,23 @@ func TestForkedChildrenLiveAsLongAsTheDrill(t *testing.T) {
 	}
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
 	must(t, cmd.Wait())
+}
+
+// TestNoChildOutlivesTheDrill: each child holds the pipe's end; that the pipe is over proves that all are gone.
+func TestNoChildOutlivesTheDrill(t *testing.T) {
+	for i := 0; i < 50; i++ {
+		ours, theirs, err := os.Pipe()
+		must(t, err)
+		cmd, out := command(t, "fork", "8", "exit", "0")
+		cmd.ExtraFiles = []*os.File{theirs}
+		finish(t, cmd, out)
+		theirs.Close()
+		must(t, ours.SetReadDeadline(time.Now().Add(20*time.Second)))
+		if _, err := ours.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatalf("run %d: a child outlived the drill: %v", i, err)
+		}
+		ours.Close()
+	}
 }
 
 func TestForkBombReports(t *testing.T) {

@@ -1,0 +1,115 @@
+//! What a container is told.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use fileyard_storage::{
+    blob::{BlobKey, Digest},
+    clock::Timestamp,
+    id::{JobId, Tenant, UploadId},
+    job::{Input, NewJob},
+};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    engine::{Network, User},
+    processor::{ParamKind, ParamSpec, Pull},
+};
+
+pub(super) fn processor() -> Processor {
+    Processor {
+        name: "mp4".parse().unwrap(),
+        title: "Video to MP4".into(),
+        image: "example/ffmpeg:7".into(),
+        pull: Pull::Missing,
+        entrypoint: vec![],
+        command: vec![],
+        accepts: vec![],
+        timeout: Duration::from_secs(600),
+        grace: Duration::from_secs(10),
+        memory: 512 << 20,
+        cpus: 1.5,
+        pids: 256,
+        tmp: 64 << 20,
+        user: User { uid: 65532, gid: 65532 },
+        env: BTreeMap::new(),
+        concurrency: 0,
+        retries: 2,
+        retry_on: vec![],
+        max_outputs: 10,
+        max_output_size: 5 << 30,
+        network: Network::None,
+        params: BTreeMap::new(),
+    }
+}
+
+pub(super) fn job(name: &str, content: &[u8], sha256: Digest) -> Job {
+    let (tenant, upload) = (Tenant::default(), UploadId::from_u128(2));
+    let key = BlobKey::Input { tenant: tenant.clone(), upload };
+    let input = Input {
+        name: name.into(),
+        content_type: "video/x-matroska".into(),
+        size: content.len() as u64,
+        sha256,
+        key,
+    };
+    let asked = NewJob {
+        id: JobId::from_u128(1),
+        tenant,
+        processor: "mp4".parse().unwrap(),
+        params: Params::new(),
+        upload,
+        input,
+        batch: None,
+        retry_of: None,
+    };
+    Job::new(asked, Timestamp(0))
+}
+
+pub(super) fn spec_of(job: &Job, processor: &Processor) -> ContainerSpec {
+    spec(InstallId::from_u128(9), job, AttemptNo(3), processor)
+}
+
+#[test]
+fn a_spec_names_the_input_and_fills_the_command() {
+    let mut processor = processor();
+    processor.entrypoint = vec!["{input}".into()];
+    processor.command = ["-i", "{input}", "-vf", "scale=-2:{param.height}", "{out}/{stem}.mp4"]
+        .map(String::from)
+        .into();
+    let mut job = job("My holiday.mkv", b"12345", Digest([7; 32]));
+    job.asked.params.insert("height".into(), json!(720));
+    let spec = spec_of(&job, &processor);
+    assert_eq!(
+        spec.command,
+        ["-i", "/in/My_holiday.mkv", "-vf", "scale=-2:720", "/out/My_holiday.mp4"]
+    );
+    assert_eq!(spec.entrypoint, ["{input}"], "only the command holds placeholders");
+    assert_eq!(spec.input.name, "My_holiday.mkv");
+    assert_eq!((spec.input.size, spec.input.sha256), (5, Digest([7; 32])));
+    assert_eq!((spec.limits.file_size, spec.limits.open_files), (5 << 30, 1024));
+    assert_eq!(spec.id.attempt, AttemptNo(3));
+}
+
+#[test]
+fn the_environment_tells_the_whole_story_and_nobody_can_change_it() {
+    let mut processor = processor();
+    processor.env = [
+        ("LANG", "C.UTF-8"),
+        ("HOME", "/out"),
+        ("FILEYARD_JOB_ID", "another"),
+        ("FILEYARD_SECRET", "x"),
+    ]
+    .map(|(name, value)| (name.into(), value.into()))
+    .into();
+    let later = ParamSpec { kind: ParamKind::Boolean, default: Some(json!(false)) };
+    processor.params.insert("later".into(), later);
+    let mut job = job("../a\0b\n\".mkv", b"12345", Digest([7; 32]));
+    job.asked.params =
+        [("height".to_owned(), json!(720)), ("title".to_owned(), json!("a \"b\" ü"))].into();
+    let env = spec_of(&job, &processor).env;
+    insta::assert_snapshot!(
+        env.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join("\n")
+    );
+}

@@ -3,6 +3,4 @@
 pub mod contract;
 pub mod engine;
 pub mod hint;
-pub mod intake;
-pub mod processor;
-pub mod template;
+pub mod log;

@@ -180,7 +180,7 @@ mod tests {
         fs::create_dir_all(dirs.out(&ID).join("a/b/c")).unwrap();
         fs::write(dirs.out(&ID).join("a/b/file"), "x").unwrap();
         for name in ["a/b/c", "a/b", "a", ""] {
-            let mode = fs::Permissions::from_mode(0);
+            let mode = fs::Permissions::from_mode(0o000);
             fs::set_permissions(dirs.out(&ID).join(name), mode).unwrap();
         }
         remove(&dirs, &ID).await.unwrap();

@@ -244,7 +244,7 @@ async fn too_many_bytes_are_an_output_limit_and_holes_count() {
 async fn rights_that_the_container_took_away_do_not_matter() {
     let yard = Yard::new();
     yard.write("d/a", "12");
-    for (name, mode) in [("d/a", 0), ("d", 0), ("", 0o500)] {
+    for (name, mode) in [("d/a", 0o000), ("d", 0o000), ("", 0o500)] {
         fs::set_permissions(yard.out().join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
     assert_eq!(yard.names().await, [file("d/a", 2)]);

@@ -1,0 +1,54 @@
+//! The finished log, from its directory into the blob store.
+
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+use fileyard_storage::{
+    attempt::StoredLog,
+    blob::{BlobError, BlobKey, BlobStore, Recorder},
+    id::Fence,
+};
+
+use super::{
+    live::{Live, Step},
+    record::Text,
+    render::Renderer,
+};
+
+/// Stores the log in `dir`, as one blob of the same records. No directory is an empty log.
+///
+/// # Errors
+/// The store's; a directory that cannot be read is [`BlobError::Unavailable`] too. It may be tried
+/// again under the same key.
+pub async fn store(
+    dir: &Path,
+    blobs: &BlobStore,
+    key: BlobKey,
+    fence: Fence,
+    recorder: Arc<dyn Recorder>,
+) -> Result<StoredLog, BlobError> {
+    let mut live = Live::open(dir);
+    let mut writer = blobs.writer(key, recorder);
+    let mut renderer = Renderer::new(false);
+    let mut bare = Vec::new();
+    let (mut text_size, mut dropped) = (0, Some(0));
+    loop {
+        let step = live.next().await.map_err(|error| {
+            BlobError::Unavailable(format!("could not read the log in {}: {error}", dir.display()))
+        })?;
+        let Step::Records(records) = step else { break };
+        let mut lines = Vec::new();
+        for record in &records {
+            record.write_to(&mut lines);
+            renderer.render(record, &mut bare);
+            text_size += bare.len() as u64;
+            bare.clear();
+            if let Text::Gap(missing) = record.text {
+                dropped = dropped.zip(missing).map(|(dropped, missing)| dropped + missing);
+            }
+        }
+        writer.write(Bytes::from(lines)).await?;
+    }
+    let written = writer.finish().await?;
+    Ok(StoredLog { fence, size: written.size, text_size, dropped })
+}

@@ -8,9 +8,11 @@
 mod collect;
 mod descend;
 mod name;
+mod outputs;
 mod progress;
 mod remove;
 mod result;
+mod stage;
 
 use std::collections::BTreeMap;
 
@@ -21,10 +23,12 @@ use fileyard_storage::{
 use serde_json::Value;
 
 pub use self::{
-    collect::{CollectError, Collected, collect},
+    collect::{CollectError, Collected, CollectedFile, collect},
     name::{safe_name, stem},
+    outputs::store_outputs,
     progress::progress,
     remove::remove,
+    stage::{StageError, stage},
 };
 use crate::{
     engine::{ContainerId, ContainerSpec, InputFile, Limits},
@@ -129,4 +133,4 @@ fn env(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,4 +3,7 @@
 pub mod contract;
 pub mod engine;
 pub mod hint;
+pub mod intake;
 pub mod log;
+pub mod processor;
+pub mod template;

@@ -16,12 +16,16 @@
 //! missing, or `?`. The **bare text** is what the records stand for, one after the other.
 
 mod live;
+mod read;
 mod record;
 mod render;
 mod segment;
+mod store;
 mod write;
 
 pub use self::{
+    read::{LogError, LogText, Logs, ReadOptions},
     record::{LogRecord, Text},
+    store::store,
     write::AttemptLog,
 };

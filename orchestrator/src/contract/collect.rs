@@ -10,6 +10,7 @@ use std::{
     os::fd::OwnedFd,
 };
 
+use fileyard_storage::blob::BlobError;
 use rustix::{
     fs::{AtFlags, FileType, statat},
     io::Errno,
@@ -34,7 +35,6 @@ pub struct Collected {
     pub result: Value,
     /// The outputs, by name.
     pub files: Vec<CollectedFile>,
-    #[expect(dead_code, reason = "what stores them comes with the blob store")]
     pub(super) out: OwnedFd,
 }
 
@@ -59,6 +59,9 @@ pub enum CollectError {
     /// The directory could not be read: not the container's fault.
     #[error("its outputs could not be read: {0}")]
     Io(#[from] io::Error),
+    /// They could not be stored: not the container's fault either.
+    #[error("its outputs could not be stored: {0}")]
+    Store(BlobError),
 }
 
 /// Looks at everything under the attempt's `/out`.

@@ -17,7 +17,7 @@ use crate::{
     processor::{ParamKind, ParamSpec, Pull},
 };
 
-pub(super) fn processor() -> Processor {
+pub(crate) fn processor() -> Processor {
     Processor {
         name: "mp4".parse().unwrap(),
         title: "Video to MP4".into(),
@@ -44,7 +44,7 @@ pub(super) fn processor() -> Processor {
     }
 }
 
-pub(super) fn job(name: &str, content: &[u8], sha256: Digest) -> Job {
+pub(crate) fn job(name: &str, content: &[u8], sha256: Digest) -> Job {
     let (tenant, upload) = (Tenant::default(), UploadId::from_u128(2));
     let key = BlobKey::Input { tenant: tenant.clone(), upload };
     let input = Input {
@@ -67,7 +67,7 @@ pub(super) fn job(name: &str, content: &[u8], sha256: Digest) -> Job {
     Job::new(asked, Timestamp(0))
 }
 
-pub(super) fn spec_of(job: &Job, processor: &Processor) -> ContainerSpec {
+pub(crate) fn spec_of(job: &Job, processor: &Processor) -> ContainerSpec {
     spec(InstallId::from_u128(9), job, AttemptNo(3), processor)
 }
 
@@ -112,4 +112,21 @@ fn the_environment_tells_the_whole_story_and_nobody_can_change_it() {
     insta::assert_snapshot!(
         env.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join("\n")
     );
+}
+
+/// A recorder that remembers nothing.
+pub(crate) struct Nobody;
+
+#[async_trait::async_trait]
+impl fileyard_storage::blob::Recorder for Nobody {
+    async fn begun(
+        &self,
+        _: &fileyard_storage::upload::Multipart,
+    ) -> Result<(), fileyard_storage::StoreError> {
+        Ok(())
+    }
+
+    async fn advanced(&self, _: u64) -> Result<(), fileyard_storage::StoreError> {
+        Ok(())
+    }
 }

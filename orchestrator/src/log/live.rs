@@ -79,6 +79,15 @@ impl Live {
         Ok(live)
     }
 
+    /// Whether a snapshot was read to its end, so that nothing of it is missing.
+    pub(super) fn is_through(&self) -> bool {
+        match (self.until, self.seq) {
+            (Some((last, _)), Some(seq)) => seq >= last,
+            (Some((_, len)), None) => len == 0,
+            (None, _) => false,
+        }
+    }
+
     /// The next records. They never wait for a writer.
     pub(super) async fn next(&mut self) -> io::Result<Step> {
         let mut block = vec![0; BLOCK];
@@ -103,7 +112,7 @@ impl Live {
                 }
             } else if self.complete {
                 self.file = None;
-            } else if self.later().await? {
+            } else if self.following().await.is_ok_and(|later| later.is_some()) {
                 // What was appended between our last read and the beginning of the later one.
                 self.complete = true;
             } else {
@@ -145,13 +154,6 @@ impl Live {
             self.seq.is_none_or(|read| *seq > read)
                 && self.until.is_none_or(|(last, _)| *seq <= last)
         }))
-    }
-
-    async fn later(&self) -> io::Result<bool> {
-        match self.following().await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            other => Ok(other?.is_some()),
-        }
     }
 
     async fn enter_next(&mut self) -> io::Result<bool> {

@@ -93,8 +93,7 @@ impl Logs {
         let Some(no) = options.attempt.or(job.attempt) else {
             return Ok(LogText { size: Some(0), stream: stream::empty().boxed() });
         };
-        let attempt =
-            self.store.attempt(job.id(), no).await?.ok_or(LogError::NoAttempt(no))?;
+        let attempt = self.store.attempt(job.id(), no).await?.ok_or(LogError::NoAttempt(no))?;
         let whole = !options.timestamps && options.tail.is_none();
         let size = attempt.log.as_ref().filter(|_| whole).map(|log| log.text_size);
         let from = match options.tail {
@@ -105,7 +104,9 @@ impl Logs {
         let records = self.records(attempt, options.follow).await?;
         let text = records.map_ok(move |records| {
             let mut text = Vec::new();
-            for record in records.iter().filter(|record| from.is_none_or(|from| place(record) >= from)) {
+            for record in
+                records.iter().filter(|record| from.is_none_or(|from| place(record) >= from))
+            {
                 renderer.render(record, &mut text);
             }
             Bytes::from(text)
@@ -143,26 +144,29 @@ impl Logs {
         let Some(dirs) = dirs else { return self.stored(&attempt, None).await };
         let id = ContainerId { install: self.install, job: attempt.job, attempt: attempt.no };
         let dir = dirs.log(&id);
-        let live = if follow { Live::open(&dir) } else { Live::snapshot(&dir).await.map_err(io)? };
-        let reading = Reading { logs: self.clone(), attempt, follow, last: None, ended: false };
-        let records = stream::try_unfold((reading, Source::Live(live)), |(mut reading, mut source)| async move {
-            let records = reading.next(&mut source).await?;
-            Ok(records.map(|records| (records, (reading, source))))
-        });
+        let live = if follow { Live::open(&dir) } else { Live::snapshot(&dir).await? };
+        let reading = Reading { logs: self.clone(), attempt, follow, last: None };
+        let records = stream::try_unfold(
+            (reading, Source::Live(Box::new(live))),
+            |(mut reading, mut source)| async move {
+                let records = reading.next(&mut source).await?;
+                Ok(records.map(|records| (records, (reading, source))))
+            },
+        );
         Ok(records.boxed())
     }
 
-    /// The stored log after chunk `last`; none stored is an empty one.
-    async fn stored(&self, attempt: &Attempt, last: Option<u64>) -> Result<Records, LogError> {
+    /// The stored log after the record `last`; none stored is an empty one.
+    async fn stored(&self, attempt: &Attempt, last: Option<Place>) -> Result<Records, LogError> {
         let Some(log) = &attempt.log else { return Ok(stream::empty().boxed()) };
         let blob = self.blobs.get(&attempt.log_key(log.fence), None).await?;
         let mut lines = Lines::default();
         let records = blob.stream.map_err(LogError::Blob).and_then(move |bytes| {
             lines.push(&bytes);
-            let records = whole(&mut lines).map_err(io);
+            let records = whole(&mut lines).map_err(LogError::from);
             futures::future::ready(records)
         });
-        let newer = move |record: &LogRecord| last.is_none_or(|last| record.seq > last);
+        let newer = move |record: &LogRecord| last.is_none_or(|last| place(record) > last);
         Ok(records.map_ok(move |records| records.into_iter().filter(newer).collect()).boxed())
     }
 }
@@ -172,14 +176,12 @@ struct Reading {
     logs: Logs,
     attempt: Attempt,
     follow: bool,
-    /// The last chunk that was read.
-    last: Option<u64>,
-    /// Nothing more will be written.
-    ended: bool,
+    /// The last record that was read.
+    last: Option<Place>,
 }
 
 enum Source {
-    Live(Live),
+    Live(Box<Live>),
     Stored(Records),
 }
 
@@ -190,34 +192,39 @@ impl Reading {
                 Source::Stored(records) => return records.try_next().await,
                 Source::Live(live) => live,
             };
-            let gone = match live.next().await.map_err(io)? {
-                Step::Records(records) => {
-                    let pieces = records.iter().filter(|r| matches!(r.text, Text::Piece { .. }));
-                    self.last = pieces.map(|record| record.seq).max().max(self.last);
-                    return Ok(Some(records));
+            let step = match live.next().await? {
+                Step::Records(records) if !has_gap(&records) => {
+                    return Ok(Some(self.note(records)));
                 }
-                Step::End if self.ended || !self.follow => return Ok(None),
-                Step::End => false,
-                Step::Gone => true,
+                Step::End if !self.follow && live.is_through() => return Ok(None),
+                step => step,
             };
+            // The end, a gap, no directory: perhaps because it is stored and being removed.
             self.refresh().await?;
-            if gone && self.attempt.log.is_some() {
+            if self.attempt.log.is_some() {
                 *source = Source::Stored(self.logs.stored(&self.attempt, self.last).await?);
-            } else if gone && (self.ended || !self.follow) {
-                return Ok(None);
-            } else if !self.ended {
-                tokio::time::sleep(POLL).await;
+                continue;
+            }
+            match step {
+                Step::Records(records) => return Ok(Some(self.note(records))),
+                // The log of an attempt that ended may still be written: a cancelled one's container
+                // stops after its job did.
+                _ if !self.follow || matches!(self.attempt.state, AttemptState::Removed { .. }) => {
+                    return Ok(None);
+                }
+                _ => tokio::time::sleep(POLL).await,
             }
         }
+    }
+
+    fn note(&mut self, records: Vec<LogRecord>) -> Vec<LogRecord> {
+        self.last = records.last().map(place).or(self.last);
+        records
     }
 
     async fn refresh(&mut self) -> Result<(), LogError> {
         let (job, no) = (self.attempt.job, self.attempt.no);
         self.attempt = self.logs.store.attempt(job, no).await?.ok_or(LogError::NoAttempt(no))?;
-        // The log of an attempt that ended may still be written: a cancelled one's container stops
-        // after its job did. Once it is stored or removed, nothing more comes.
-        let removed = matches!(self.attempt.state, AttemptState::Removed { .. });
-        self.ended = self.attempt.log.is_some() || removed;
         Ok(())
     }
 }
@@ -227,6 +234,10 @@ type Place = (u64, bool);
 
 fn place(record: &LogRecord) -> Place {
     (record.seq, matches!(record.text, Text::Piece { .. }))
+}
+
+fn has_gap(records: &[LogRecord]) -> bool {
+    records.iter().any(|record| matches!(record.text, Text::Gap(_)))
 }
 
 fn whole(lines: &mut Lines) -> std::io::Result<Vec<LogRecord>> {
@@ -248,7 +259,11 @@ fn slice(
         async move {
             while offset < end {
                 let Some(bytes) = text.try_next().await? else { break };
-                let within = |at: u64| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes.len());
+                let within = |at: u64| {
+                    usize::try_from(at.saturating_sub(offset))
+                        .unwrap_or(usize::MAX)
+                        .min(bytes.len())
+                };
                 let part = bytes.slice(within(start)..within(end).max(within(start)));
                 offset += bytes.len() as u64;
                 if !part.is_empty() {
@@ -260,8 +275,10 @@ fn slice(
     })
 }
 
-fn io(error: std::io::Error) -> LogError {
-    LogError::Io(error.to_string())
+impl From<std::io::Error> for LogError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
 }
 
 #[cfg(test)]

@@ -159,11 +159,6 @@ impl Lines {
         }
     }
 
-    /// How much is not a whole line yet.
-    pub(super) fn rest(&self) -> usize {
-        self.0.len()
-    }
-
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -260,7 +255,7 @@ mod tests {
                     bare.extend_from_slice(if *ended { b"\n" } else { b"" });
                 }
             }
-            prop_assert_eq!(read.rest(), 0);
+            prop_assert!(read.next().unwrap().is_none());
             prop_assert_eq!(bare, bytes);
         }
     }

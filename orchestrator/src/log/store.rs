@@ -15,6 +15,9 @@ use super::{
     render::Renderer,
 };
 
+/// More than the bounds of a log let through, even where it is nothing but short lines.
+const MAX_SIZE: u64 = 128 * 1024 * 1024;
+
 /// Stores the log in `dir`, as one blob of the same records. No directory is an empty log.
 ///
 /// # Errors
@@ -28,7 +31,7 @@ pub async fn store(
     recorder: Arc<dyn Recorder>,
 ) -> Result<StoredLog, BlobError> {
     let mut live = Live::open(dir);
-    let mut writer = blobs.writer(key, recorder);
+    let mut writer = blobs.writer(key, MAX_SIZE, recorder);
     let mut renderer = Renderer::new(false);
     let mut bare = Vec::new();
     let (mut text_size, mut dropped) = (0, Some(0));

@@ -26,7 +26,7 @@ pub(super) struct Bounds {
 }
 
 const MIB: u64 = 1024 * 1024;
-const BOUNDS: Bounds = Bounds { head: MIB, tail: 15 * MIB, segment: MIB / 4 };
+pub(super) const BOUNDS: Bounds = Bounds { head: MIB, tail: 15 * MIB, segment: MIB / 4 };
 
 /// Appends to an attempt's log.
 ///

@@ -1,0 +1,91 @@
+//! What was collected, into the blob store.
+
+use std::{io, os::fd::OwnedFd, sync::Arc};
+
+use bytes::BytesMut;
+use fileyard_storage::{
+    blob::{BlobError, BlobKey, BlobStore, Recorder, content_type},
+    failpoint,
+    job::Output,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::Value;
+use tokio::{fs::File, io::AsyncReadExt as _};
+
+use super::{CollectError, Collected, collect::CollectedFile, descend};
+
+/// Two: one file's last sync goes on while the next is read, and memory stays bounded.
+const AT_ONCE: usize = 2;
+const PIECE: usize = 256 * 1024;
+
+/// Stores each file at the key of its place, and says what is there then: the manifest.
+///
+/// # Errors
+/// The store's, as [`CollectError::Store`], or [`CollectError::Io`]. What was stored by then stays,
+/// and is overwritten when this is repeated with the same keys.
+pub async fn store_outputs(
+    collected: Collected,
+    key: impl Fn(u32) -> BlobKey,
+    recorder: impl Fn(&BlobKey) -> Arc<dyn Recorder>,
+    blobs: &BlobStore,
+) -> Result<(Value, Vec<Output>), CollectError> {
+    let Collected { result, files, out } = collected;
+    let out = Arc::new(out);
+    let mut stored = stream::iter(files.into_iter().zip(0..))
+        .map(|(file, index)| {
+            let key = key(index);
+            let recorder = recorder(&key);
+            store_one(Arc::clone(&out), file, key, recorder, blobs)
+        })
+        .buffered(AT_ONCE);
+    let mut outputs = Vec::new();
+    while let Some(output) = stored.try_next().await? {
+        outputs.push(output);
+        if outputs.len() == 1 {
+            failpoint::hit("mid-collect");
+        }
+    }
+    Ok((result, outputs))
+}
+
+async fn store_one(
+    out: Arc<OwnedFd>,
+    CollectedFile { name, size }: CollectedFile,
+    key: BlobKey,
+    recorder: Arc<dyn Recorder>,
+    blobs: &BlobStore,
+) -> Result<Output, CollectError> {
+    let path = name.clone();
+    let open = move || {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        descend::regular(descend::below(&*out, dir)?, name)
+    };
+    let (file, _) = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
+    let mut file = File::from_std(file);
+    let mut writer = blobs.writer(key, size, recorder);
+    let mut piece = BytesMut::with_capacity(PIECE);
+    while file.read_buf(&mut piece).await? > 0 {
+        writer.write(piece.split().freeze()).await?;
+        piece.reserve(PIECE);
+    }
+    if writer.offset() != size {
+        writer.abort().await?;
+        return Err(io::Error::other(format!("/out/{name} changed while it was read")).into());
+    }
+    let written = writer.finish().await?;
+    Ok(Output {
+        content_type: content_type(written.sniffed.as_deref(), &name),
+        name,
+        size: written.size,
+        sha256: written.sha256,
+    })
+}
+
+impl From<BlobError> for CollectError {
+    fn from(error: BlobError) -> Self {
+        Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

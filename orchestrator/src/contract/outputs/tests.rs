@@ -1,0 +1,95 @@
+//! From `/out` into a store, as its keys name it.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+
+use fileyard_storage::{
+    blob::BlobConfig,
+    id::{AttemptNo, Fence, InstallId, JobId, Tenant},
+};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    contract::{
+        collect,
+        tests::{Nobody, processor},
+    },
+    engine::{ContainerId, HostDirs},
+};
+
+const ID: ContainerId = ContainerId {
+    install: InstallId::from_u128(1),
+    job: JobId::from_u128(2),
+    attempt: AttemptNo(1),
+};
+
+fn key(index: u32) -> BlobKey {
+    let (tenant, fence) = (Tenant::default(), Fence(4));
+    BlobKey::Output { tenant, job: ID.job, attempt: ID.attempt, fence, index }
+}
+
+fn nobody(_: &BlobKey) -> Arc<dyn Recorder> {
+    Arc::new(Nobody)
+}
+
+fn yard(url: &str, files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, BlobStore, HostDirs) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = BlobConfig { url: url.into(), ..BlobConfig::default() };
+    let blobs = BlobStore::open(&config, dir.path()).unwrap();
+    let dirs = HostDirs::new(dir.path().join("attempts"), None);
+    fs::create_dir_all(dirs.out(&ID)).unwrap();
+    for (name, content) in files {
+        let path = dirs.out(&ID).join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    (dir, blobs, dirs)
+}
+
+#[tokio::test]
+async fn outputs_are_stored_in_order_with_size_type_and_digest() {
+    let large: Vec<u8> = (0..3 << 20).map(|n: u32| (n % 251) as u8).collect();
+    let files = [
+        ("result.json", b"[1]".to_vec()),
+        ("b/table.csv", b"a,b\n1,2\n".to_vec()),
+        ("a.bin", large.clone()),
+        ("empty", Vec::new()),
+    ];
+    for url in ["", "memory://"] {
+        let (_dir, blobs, dirs) = yard(url, &files);
+        let collected = collect(&dirs, &ID, &processor()).await.unwrap();
+        let (result, outputs) = store_outputs(collected, key, nobody, &blobs).await.unwrap();
+        assert_eq!(result, json!([1]));
+        let expected = [("a.bin", &large), ("b/table.csv", &files[1].1), ("empty", &files[3].1)];
+        assert_eq!(outputs.len(), expected.len());
+        for ((index, output), (name, content)) in (0..).zip(&outputs).zip(expected) {
+            assert_eq!((output.name.as_str(), output.size), (name, content.len() as u64));
+            let blob = blobs.get(&key(index), None).await.unwrap();
+            let stored: Vec<_> = blob.stream.try_collect().await.unwrap();
+            assert!(stored.concat() == *content, "{url} {name}");
+            use sha2::{Digest as _, Sha256};
+            assert_eq!(output.sha256.0, <[u8; 32]>::from(Sha256::digest(content)));
+        }
+        assert_eq!(outputs[1].content_type, "text/csv");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_changed_after_it_was_judged_is_not_stored() {
+    let (_dir, blobs, dirs) = yard("", &[("a", b"12345".to_vec())]);
+    let path = dirs.out(&ID).join("a");
+    for change in ["123456", "1234"] {
+        let collected = collect(&dirs, &ID, &processor()).await.unwrap();
+        fs::write(&path, change).unwrap();
+        assert!(store_outputs(collected, key, nobody, &blobs).await.is_err(), "{change}");
+        fs::write(&path, "12345").unwrap();
+    }
+    let collected = collect(&dirs, &ID, &processor()).await.unwrap();
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+    assert!(store_outputs(collected, key, nobody, &blobs).await.is_err());
+    blobs.settled().await;
+    let left = blobs.list_attempt(&Tenant::default(), ID.job, ID.attempt).await.unwrap();
+    assert_eq!(left, []);
+}

@@ -226,7 +226,8 @@ pub struct LogChunk {
     pub at: i64,
     /// Where to.
     pub stream: LogStream,
-    /// A line with its newline, or a piece of one that is too long or was not ended.
+    /// A line with its newline, or a piece of one that is too long or was not ended. Without any
+    /// this is a gap: see [`LogChunk::is_gap`].
     pub bytes: Bytes,
 }
 
@@ -368,6 +369,9 @@ impl LogPosition {
     /// Where to go on once `chunk` has been read.
     #[must_use]
     pub fn after(self, chunk: &LogChunk) -> Self {
+        if chunk.is_gap() {
+            return self;
+        }
         let skip = if chunk.at == self.at { self.skip + 1 } else { 1 };
         Self { at: chunk.at, skip }
     }
@@ -385,6 +389,19 @@ impl Signal {
 }
 
 impl LogChunk {
+    /// Says that before this time some of the log may have been lost.
+    #[must_use]
+    pub fn gap(at: i64) -> Self {
+        Self { at, stream: LogStream::Stdout, bytes: Bytes::new() }
+    }
+
+    /// Whether nothing was written here, but lost: the engine rotated some of its log away before
+    /// it was read. A gap does not count in a [`LogPosition`].
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// When, to the millisecond.
     #[must_use]
     pub fn timestamp(&self) -> Timestamp {

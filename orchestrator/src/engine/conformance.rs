@@ -147,13 +147,23 @@ impl Harness {
         chown(&out, Some(user.uid), Some(user.gid)).expect("root may give, and others keep");
     }
 
-    /// Returns when it has exited, and how. Asks again and again: that is what the trait offers.
+    /// Returns when it has exited, and how. Reads its log to wait for that: it ends then.
     pub async fn exit(&self, id: &ContainerId) -> ExitFacts {
         loop {
             match self.engine.inspect(id).await.expect("an answer").expect("it is there") {
                 ContainerState::Exited(facts) => return facts,
-                // Following the log ends when the container does: no sleep is needed to wait.
                 _ => drop(self.log(id).await),
+            }
+        }
+    }
+
+    /// The same, by hints, and without anybody reading its log.
+    pub async fn wait(&self, id: &ContainerId) -> ExitFacts {
+        let mut hints = self.engine.changes(self.install);
+        loop {
+            match self.engine.inspect(id).await.expect("an answer").expect("it is there") {
+                ContainerState::Exited(facts) => return facts,
+                _ => drop(hints.next().await),
             }
         }
     }

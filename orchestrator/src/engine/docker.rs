@@ -71,8 +71,11 @@ impl DockerEngine {
         self
     }
 
-    /// Creates it unless it is there.
-    async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
+    /// Creates it unless it is there, as a server that died before the start would leave it.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn create_only(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
         let daemon = self.client.connected().await?;
         let image = match call(QUICK, daemon.docker.inspect_image(&spec.image)).await {
             Ok(image) => image.config.unwrap_or_default(),
@@ -161,7 +164,7 @@ impl Engine for DockerEngine {
                 return Ok(state);
             }
             Some(ContainerState::Created) => {}
-            None => self.create(spec).await?,
+            None => self.create_only(spec).await?,
         }
         failpoint::hit("created");
         self.start_created(spec).await

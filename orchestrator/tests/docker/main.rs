@@ -4,8 +4,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod endings;
+mod hardening;
+mod images;
+mod logs;
+
 use std::sync::Arc;
 
+use bollard::{Docker, query_parameters::RemoveImageOptions};
 use fileyard_orchestrator::engine::{Engine, HostDirs, conformance::Harness, docker::DockerEngine};
 use fileyard_storage::id::InstallId;
 
@@ -45,6 +51,21 @@ fn docker() -> (Harness, Arc<DockerEngine>) {
         guard: Box::new(CleanUp { engine: engine.clone(), install, _home: home }),
     };
     (harness, engine)
+}
+
+/// The daemon itself, for what the engine does not show.
+async fn daemon() -> Docker {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let daemon = match host.as_str() {
+        "" => Docker::connect_with_socket_defaults(),
+        host => Docker::connect_with_host(host),
+    };
+    daemon.unwrap().negotiate_version().await.unwrap()
+}
+
+async fn forget_image(image: &str) {
+    let options = None::<RemoveImageOptions>;
+    daemon().await.remove_image(image, options, None).await.unwrap();
 }
 
 fileyard_orchestrator::engine_conformance!(docker().0);

@@ -1,1 +1,93 @@
-//! x
+//! HTTP, and nothing else: handlers extract, call one method, map.
+//!
+//! Nothing here decides what runs or what a job's end means, and nothing here formats a blob's
+//! key. What is refused is refused in [`error`], the only place that knows a status code.
+
+mod assets;
+mod download;
+mod error;
+mod health;
+mod incoming;
+mod jobs;
+mod json;
+mod logs;
+mod multipart;
+mod negotiate;
+mod page;
+mod processors;
+mod range;
+mod router;
+mod status;
+mod upload;
+mod urls;
+
+use std::{ops::Deref, sync::Arc};
+
+use fileyard_orchestrator::{intake::Intake, log::Logs};
+use fileyard_storage::{Store, blob::BlobStore, clock::Clock};
+use url::Url;
+
+use self::{health::Checked, urls::Urls};
+pub use self::{
+    health::{Health, PartHealth, Readiness},
+    page::STARTER,
+    router::router,
+};
+
+/// What the routes stand on.
+#[derive(Clone)]
+pub struct Services {
+    /// Every write that a client may ask for.
+    pub intake: Intake,
+    /// Rows, to read.
+    pub store: Arc<dyn Store>,
+    /// Files, to read.
+    pub blobs: BlobStore,
+    /// Logs, to read.
+    pub logs: Arc<Logs>,
+    /// How all of it is.
+    pub health: Arc<dyn Health>,
+    /// What pages measure a running job's time by.
+    pub clock: Arc<dyn Clock>,
+    /// Where clients find this server; addresses are path-absolute without it.
+    pub public_url: Option<Url>,
+}
+
+/// [`Services`] as handlers share them.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) intake: Intake,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: BlobStore,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) health: Checked,
+    /// Addresses for programs.
+    pub(crate) urls: Urls,
+    /// Addresses for pages.
+    pub(crate) pages: Urls,
+}
+
+impl App {
+    fn new(services: Services) -> Self {
+        Self(Arc::new(Shared {
+            urls: Urls::api(services.public_url.as_ref()),
+            pages: Urls::page(services.public_url.as_ref()),
+            intake: services.intake,
+            store: services.store,
+            blobs: services.blobs,
+            logs: services.logs,
+            clock: services.clock,
+            health: Checked::new(services.health),
+        }))
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

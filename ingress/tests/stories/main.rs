@@ -1,0 +1,9 @@
+//! Stories of the HTTP side: what a client sees, and what is left behind.
+#![allow(clippy::unwrap_used)]
+
+mod asking;
+mod downloads;
+mod hostile;
+mod pages;
+mod uploads;
+mod yard;

@@ -1,0 +1,355 @@
+//! One harness: the whole router over rows and blobs in memory, asked as a client asks.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use fileyard_ingress::{Health, PartHealth, Readiness, Services, router};
+use fileyard_orchestrator::{
+    engine::{Network, User},
+    hint::Hints,
+    intake::{Intake, UploadLimits},
+    log::Logs,
+    processor::{ParamKind, ParamSpec, Processor, Processors, Pull},
+};
+use fileyard_storage::{
+    MemoryStore, Store,
+    blob::{BlobConfig, BlobKey, BlobStore, Digest, Recorder},
+    clock::{ManualClock, Timestamp},
+    id::{Fence, InstallId, JobId},
+    job::{ExitFacts, Job, JobEvent, JobFilter, Output, OwnerEvent, Progress},
+    upload::Multipart,
+};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// A server with nobody to work for it: jobs move only as a story moves them.
+pub(crate) struct Yard {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: BlobStore,
+    pub(crate) intake: Intake,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) health: Arc<Sick>,
+    pub(crate) hints: Hints,
+    _data: tempfile::TempDir,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// What a story says about the server's health.
+#[derive(Debug, Default)]
+pub(crate) struct Sick(pub(crate) std::sync::Mutex<Vec<&'static str>>);
+
+#[async_trait]
+impl Health for Sick {
+    async fn check(&self) -> Readiness {
+        let sick = self.0.lock().unwrap().clone();
+        let part = |name: &'static str| {
+            let ok = !sick.contains(&name);
+            let message = if ok { "works" } else { "does not answer" };
+            PartHealth { ok, message: format!("{name} {message}") }
+        };
+        Readiness { store: part("store"), database: part("database"), engine: part("engine") }
+    }
+}
+
+pub(crate) const LIMITS: UploadLimits = UploadLimits { max_size: 100_000, max_files: 3 };
+
+impl Yard {
+    pub(crate) fn new() -> Self {
+        Self::of([processor("text"), pictures()], Some("text"), None)
+    }
+
+    pub(crate) fn of(
+        processors: impl IntoIterator<Item = Processor>,
+        default: Option<&str>,
+        public_url: Option<&str>,
+    ) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let config = BlobConfig { url: "memory://".into(), ..BlobConfig::default() };
+        let blobs = BlobStore::open(&config, data.path()).unwrap();
+        let install = InstallId::from_u128(1);
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(install));
+        let clock = Arc::new(ManualClock::at(Timestamp(1_767_323_045_678)));
+        let all: BTreeMap<_, _> =
+            processors.into_iter().map(|p| (p.name.clone(), Arc::new(p))).collect();
+        let processors = Processors { all, default: default.map(|name| name.parse().unwrap()) };
+        let hints = Hints::new();
+        let intake = Intake::new(
+            Arc::clone(&store),
+            blobs.clone(),
+            clock.clone(),
+            processors,
+            LIMITS,
+            hints.clone(),
+        );
+        let health = Arc::new(Sick::default());
+        let services = Services {
+            intake: intake.clone(),
+            store: Arc::clone(&store),
+            blobs: blobs.clone(),
+            logs: Arc::new(Logs::new(None, install, Arc::clone(&store), blobs.clone())),
+            health: health.clone(),
+            clock: clock.clone(),
+            public_url: public_url.map(|url| url.parse().unwrap()),
+        };
+        let router = router(services);
+        Self { router, store, blobs, intake, clock, health, hints, _data: data }
+    }
+
+    /// Asks, and reads the whole answer.
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// As a browser asks.
+    pub(crate) async fn page(&self, path: &str) -> Answer {
+        let request = Request::get(path).header(header::ACCEPT, BROWSER);
+        self.ask(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: impl Into<Body>) -> Answer {
+        self.ask(Request::put(path).body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, form: Form) -> Answer {
+        self.ask(form.request(path)).await
+    }
+
+    /// A file that was sent and is a job now.
+    pub(crate) async fn job(&self, name: &str, content: &str) -> Job {
+        let answer = self.put(&format!("/upload/text/{name}"), content.to_owned()).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
+        self.row(answer.json()["job_id"].as_str().unwrap()).await
+    }
+
+    pub(crate) async fn row(&self, id: &str) -> Job {
+        self.store.job(id.parse().unwrap()).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn apply(&self, id: JobId, event: JobEvent) -> Job {
+        use fileyard_storage::clock::Clock;
+        self.store.apply(id, event, self.clock.now()).await.unwrap()
+    }
+
+    pub(crate) async fn claimed(&self, id: JobId) -> Fence {
+        let claim = JobEvent::Claim { engine: "fake".into(), lease_until: Timestamp(i64::MAX) };
+        self.apply(id, claim).await.fence
+    }
+
+    /// A job whose container runs and has said how far it is.
+    pub(crate) async fn running(&self, id: JobId) -> Fence {
+        let fence = self.claimed(id).await;
+        self.clock.advance(Duration::from_millis(250));
+        self.apply(id, JobEvent::Own(fence, OwnerEvent::Started)).await;
+        let progress = Progress { permille: 400, message: Some("resizing".into()) };
+        let heartbeat = OwnerEvent::Heartbeat {
+            lease_until: Timestamp(i64::MAX),
+            elapsed: Duration::from_secs(1),
+            progress: Some(progress),
+        };
+        self.apply(id, JobEvent::Own(fence, heartbeat)).await;
+        fence
+    }
+
+    pub(crate) async fn exited(&self, id: JobId, code: i64) -> Fence {
+        use fileyard_storage::clock::Clock;
+        let fence = self.running(id).await;
+        self.clock.advance(Duration::from_secs(2));
+        let exit = ExitFacts { code, out_of_memory: false, at: self.clock.now(), message: None };
+        self.apply(id, JobEvent::Own(fence, OwnerEvent::Exited { exit })).await;
+        fence
+    }
+
+    /// A job that ended well with these outputs, which are in the store.
+    pub(crate) async fn succeeded(
+        &self,
+        id: JobId,
+        result: Value,
+        files: &[(&str, &str, &[u8])],
+    ) -> Job {
+        let fence = self.exited(id, 0).await;
+        let mut outputs = Vec::new();
+        for (index, (name, content_type, bytes)) in files.iter().enumerate() {
+            let key = self.row(&id.to_string()).await.output_key(index as u32).unwrap();
+            let (size, sha256) = self.blob(key, bytes).await;
+            outputs.push(Output {
+                name: (*name).into(),
+                content_type: (*content_type).into(),
+                size,
+                sha256,
+            });
+        }
+        self.apply(id, JobEvent::Own(fence, OwnerEvent::Succeed { result, outputs })).await
+    }
+
+    async fn blob(&self, key: BlobKey, bytes: &[u8]) -> (u64, Digest) {
+        let mut writer = self.blobs.writer(key, 1 << 30, Arc::new(Nobody));
+        writer.write(Bytes::copy_from_slice(bytes)).await.unwrap();
+        let written = writer.finish().await.unwrap();
+        (written.size, written.sha256)
+    }
+
+    /// How many jobs, and how many uploads that still receive; once every task has ended.
+    pub(crate) async fn left_behind(&self) -> (usize, usize) {
+        self.intake.drain().await;
+        let jobs = self.store.jobs(&JobFilter::default(), None, 100).await.unwrap();
+        (jobs.len(), self.store.receiving(100).await.unwrap().len())
+    }
+
+    /// The blobs of every abandoned upload are gone.
+    pub(crate) async fn nothing_is_left(&self) {
+        assert_eq!(self.left_behind().await, (0, 0));
+        for upload in self.store.abandoned(100).await.unwrap() {
+            let blob = self.blobs.get(&upload.key(), None).await;
+            assert!(blob.is_err(), "the blob of {:?} is still there", upload.name);
+        }
+    }
+}
+
+struct Nobody;
+
+#[async_trait]
+impl Recorder for Nobody {
+    async fn begun(&self, _: &Multipart) -> Result<(), fileyard_storage::StoreError> {
+        Ok(())
+    }
+
+    async fn advanced(&self, _: u64) -> Result<(), fileyard_storage::StoreError> {
+        Ok(())
+    }
+}
+
+pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.header(header::CONTENT_TYPE), "application/problem+json", "{self:?}");
+        let json = self.json();
+        assert_eq!(json["status"], self.status.as_u16());
+        json["code"].as_str().unwrap().to_owned()
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = String::from_utf8_lossy(&self.body);
+        write!(f, "{} {:?}\n{body}", self.status, self.headers)
+    }
+}
+
+/// A form, as bytes.
+#[derive(Default)]
+pub(crate) struct Form(Vec<u8>);
+
+impl Form {
+    pub(crate) fn field(self, name: &str, value: &str) -> Self {
+        self.part(format!("form-data; name=\"{name}\"").as_bytes(), value.as_bytes())
+    }
+
+    pub(crate) fn file(self, name: &str, content: &str) -> Self {
+        let disposition = format!("form-data; name=\"file\"; filename=\"{name}\"");
+        self.part(disposition.as_bytes(), content.as_bytes())
+    }
+
+    pub(crate) fn part(mut self, disposition: &[u8], content: &[u8]) -> Self {
+        self.0.extend_from_slice(b"--XX\r\nContent-Disposition: ");
+        self.0.extend_from_slice(disposition);
+        self.0.extend_from_slice(b"\r\nContent-Type: application/x-lie\r\n\r\n");
+        self.0.extend_from_slice(content);
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        [&self.0[..], b"--XX--\r\n"].concat()
+    }
+
+    pub(crate) fn request(&self, path: &str) -> Request<Body> {
+        raw_form(path, self.bytes())
+    }
+}
+
+pub(crate) fn raw_form(path: &str, body: impl Into<Body>) -> Request<Body> {
+    let request = Request::builder().method(Method::POST).uri(path);
+    let request = request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=XX");
+    request.body(body.into()).unwrap()
+}
+
+/// Takes everything.
+pub(crate) fn processor(name: &str) -> Processor {
+    Processor {
+        name: name.parse().unwrap(),
+        title: format!("Look into {name}"),
+        image: "example/image:1".into(),
+        pull: Pull::Missing,
+        entrypoint: vec![],
+        command: vec![],
+        accepts: vec![],
+        timeout: Duration::from_secs(600),
+        grace: Duration::from_secs(10),
+        memory: 1 << 29,
+        cpus: 1.0,
+        pids: 256,
+        tmp: 1 << 26,
+        user: User { uid: 65532, gid: 65532 },
+        env: BTreeMap::new(),
+        concurrency: 0,
+        retries: 2,
+        retry_on: vec![],
+        max_outputs: 1000,
+        max_output_size: 1 << 30,
+        network: Network::None,
+        params: BTreeMap::new(),
+    }
+}
+
+/// Takes pictures, and has a param of every kind.
+pub(crate) fn pictures() -> Processor {
+    let param =
+        |name: &str, kind, default: Option<Value>| (name.to_owned(), ParamSpec { kind, default });
+    let formats = ParamKind::Choice(vec!["png".into(), "webp".into()]);
+    let height = ParamKind::Integer { min: Some(144), max: Some(2160) };
+    let sharpen = ParamKind::Number { min: Some(0.0), max: None };
+    let params = [
+        param("format", formats, Some("webp".into())),
+        param("height", height, Some(720.into())),
+        param("keep_colours", ParamKind::Boolean, Some(true.into())),
+        param("label", ParamKind::text("[a-z]{0,8}").unwrap(), Some("".into())),
+        param("sharpen", sharpen, Some(0.5.into())),
+    ];
+    Processor {
+        title: "Pictures for the web".into(),
+        accepts: vec!["image/*".into(), ".raw".into()],
+        params: params.into(),
+        ..processor("pictures")
+    }
+}

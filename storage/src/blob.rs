@@ -12,6 +12,7 @@ mod error;
 mod hash;
 mod key;
 mod lane;
+mod lease;
 mod local;
 mod part;
 mod remote;

@@ -12,22 +12,24 @@ mod suite;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use fileyard_storage::{
-    blob::{BlobConfig, BlobError, BlobStore},
-    id::InstallId,
+    blob::{BlobConfig, BlobError, BlobKey, BlobStore},
+    id::{AttemptNo, Fence, InstallId, JobId, Tenant},
     upload::Multipart,
 };
 use object_store::{
     ClientOptions,
-    aws::AmazonS3Builder,
+    aws::{AmazonS3, AmazonS3Builder},
     client::{HttpConnector, HttpRequestBody, ReqwestConnector},
+    multipart::MultipartStore,
     signer::Signer,
 };
 use suite::{
-    Home, MIB, Notes, PART, chunks, content, files_below,
+    Home, MAX, MIB, Notes, PART, chunks, content, files_below,
     gate::{Gate, Is},
     input, whole,
 };
@@ -71,26 +73,24 @@ fn home(config: &BlobConfig, dir: &Path, bucket: &str) -> Home {
     let store = BlobStore::open(config, unused).unwrap();
     let objects = dir.join(bucket);
     assert!(objects.is_dir(), "{} is not MinIO's own directory", dir.display());
-    let (parts, coming) = (dir.join(".minio.sys/multipart"), dir.join(".minio.sys/tmp"));
-    let files = move || {
-        let mut files = [files_below(&objects), files_below(&parts)].concat();
-        // In `tmp` a file of MinIO's own, what is removed already, and what comes in, by directory.
-        let coming = files_below(&coming);
-        files.extend(coming.into_iter().filter(|f| f.contains('/') && !f.starts_with(".trash/")));
-        files
-    };
+    // Not its `tmp`: what it keeps there is its own, and comes and goes by itself.
+    let parts = dir.join(".minio.sys/multipart");
+    let files = move || [files_below(&objects), files_below(&parts)].concat();
     Home { store, files: Box::new(files), multipart: true }
+}
+
+/// The same place through a gate.
+async fn gated(minio: &MinIo) -> (Gate, Home) {
+    let behind = minio.config.endpoint.strip_prefix("http://").unwrap();
+    let gate = Gate::before(behind.trim_end_matches('/')).await;
+    let endpoint = format!("http://{}", gate.address);
+    let config = BlobConfig { endpoint, ..minio.config.clone() };
+    (gate, home(&config, &minio.dir, &minio.bucket))
 }
 
 /// `object_store` makes no buckets, but signs what does.
 async fn make_bucket(config: &BlobConfig, bucket: &str) {
-    let s3 = AmazonS3Builder::new()
-        .with_bucket_name(bucket)
-        .with_endpoint(&config.endpoint)
-        .with_access_key_id(&config.access_key_id)
-        .with_secret_access_key(&config.secret_access_key)
-        .build()
-        .unwrap();
+    let s3 = client(config, bucket);
     let root = object_store::path::Path::default();
     let url = s3.signed_url(http::Method::PUT, &root, Duration::from_secs(60)).await.unwrap();
     let client = ClientOptions::new().with_allow_http(true);
@@ -98,6 +98,17 @@ async fn make_bucket(config: &BlobConfig, bucket: &str) {
     let request = http::Request::put(url.as_str()).body(HttpRequestBody::empty()).unwrap();
     let answer = client.execute(request).await.unwrap();
     assert_eq!(answer.status(), 200);
+}
+
+fn client(config: &BlobConfig, bucket: &str) -> AmazonS3 {
+    AmazonS3Builder::new()
+        .with_allow_http(true)
+        .with_bucket_name(bucket)
+        .with_endpoint(&config.endpoint)
+        .with_access_key_id(&config.access_key_id)
+        .with_secret_access_key(&config.secret_access_key)
+        .build()
+        .unwrap()
 }
 
 macro_rules! stories {
@@ -204,16 +215,100 @@ async fn two_installs_share_a_bucket() {
     }
 }
 
+fn output(index: u32) -> BlobKey {
+    let (tenant, job) = (Tenant::default(), JobId::from_u128(7));
+    BlobKey::Output { tenant, job, attempt: AttemptNo(1), fence: Fence(1), index }
+}
+
+/// The process died when the store had made an upload and no row named it yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_no_row_names_is_found_by_its_key() {
+    let minio = minio().await;
+    let s3 = client(&minio.config, &minio.bucket);
+    let path = |key: &BlobKey| object_store::path::Path::from(format!("a/prefix/{}", key.path()));
+    let (ours, other) = (output(1), output(10));
+    for key in [&ours, &ours, &other] {
+        let id = s3.create_multipart(&path(key)).await.unwrap();
+        s3.put_part(&path(key), &id, 0, content(10).into()).await.unwrap();
+    }
+    let uploads = || (minio.home.files)().iter().filter(|file| file.ends_with("xl.meta")).count();
+    assert_eq!(uploads(), 3);
+    minio.home.store.abort_open(&ours).await.unwrap();
+    assert_eq!(uploads(), 1, "another key's upload is not ours to end");
+    minio.home.store.abort_open(&ours).await.unwrap();
+    minio.home.store.abort_open(&other).await.unwrap();
+    minio.home.assert_empty();
+}
+
+/// The store's answer with the id is lost. It is asked again, and the first upload does not stay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_leaves_no_upload_behind() {
+    let minio = minio().await;
+    for back in [true, false] {
+        let (gate, home) = gated(&minio).await;
+        gate.turn(Is::Deaf);
+        let (key, notes) = (input(), Notes::new());
+        let mut writer = home.writer(&key, &notes);
+        for chunk in chunks(&content(PART), MIB) {
+            writer.write(chunk).await.unwrap();
+        }
+        // One byte more than a part: an upload is begun.
+        let ending = async {
+            writer.write(content(1)).await?;
+            writer.finish().await
+        };
+        let meanwhile = async {
+            gate.lost.notified().await;
+            assert_ne!((home.files)(), Vec::<String>::new(), "the store made an upload");
+            gate.turn(if back { Is::Open } else { Is::Shut });
+        };
+        let (ended, ()) = tokio::join!(ending, meanwhile);
+        if back {
+            assert_eq!(ended.unwrap().size, PART as u64 + 1);
+            assert_eq!(notes.begun.lock().unwrap().len(), 1);
+            home.store.delete(&key).await.unwrap();
+        } else {
+            assert!(matches!(ended, Err(BlobError::Unavailable(_))), "{ended:?}");
+            gate.turn(Is::Open);
+            home.store.abort_open(&key).await.unwrap();
+        }
+        home.store.settled().await;
+        home.assert_empty();
+    }
+}
+
+/// A writer takes no more than it may hold when the store takes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_stands_still_holds_up_the_sender() {
+    let minio = minio().await;
+    let (gate, home) = gated(&minio).await;
+    let (gate, key, notes) = (Arc::new(gate), input(), Notes::new());
+    let shut = Arc::clone(&gate);
+    *notes.at_begin.lock().unwrap() = Some(Box::new(move || shut.turn(Is::Silent)));
+    let mut writer = home.writer(&key, &notes);
+    let chunk = content(MIB);
+    // There is no event for "nothing more happens": a second without any stands for it.
+    while let Ok(written) =
+        tokio::time::timeout(Duration::from_secs(1), writer.write(chunk.clone())).await
+    {
+        written.unwrap();
+    }
+    let (taken, part) = (writer.offset(), PART as u64);
+    let most = home.store.writer_memory(MAX);
+    assert!((2 * part..=most).contains(&taken), "{taken} taken, at most {most}");
+    assert!(most <= 2 * part + 4 * MIB as u64, "{most}");
+    gate.turn(Is::Open);
+    drop(writer);
+    home.store.settled().await;
+    home.assert_empty();
+}
+
 /// A store that dies while a blob goes in is said to be unavailable within a bound; once it is
 /// back the same store value works again, and the row is enough to clear what the dead one kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_dies_comes_back() {
     let minio = minio().await;
-    let behind = minio.config.endpoint.strip_prefix("http://").unwrap();
-    let gate = Gate::before(behind).await;
-    let config =
-        BlobConfig { endpoint: format!("http://{}", gate.address), ..minio.config.clone() };
-    let home = home(&config, &minio.dir, &minio.bucket);
+    let (gate, home) = gated(&minio).await;
     home.store.claim(InstallId::new()).await.unwrap();
     home.store.ready().await.unwrap();
 
@@ -257,6 +352,6 @@ async fn a_store_that_dies_comes_back() {
     assert!([first, rest].concat() == bytes);
     home.assert_absent(&cut_key).await;
     home.store.delete(&whole_key).await.unwrap();
-    home.store.delete(&fileyard_storage::blob::BlobKey::Marker).await.unwrap();
+    home.store.delete(&BlobKey::Marker).await.unwrap();
     home.assert_empty();
 }

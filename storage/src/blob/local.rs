@@ -5,10 +5,13 @@
 //! it sets no mode. What has to be right here (fsync the file, rename, fsync each directory that
 //! changed) is short.
 
+mod dir;
+mod session;
+
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, File},
+    io,
+    os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -16,11 +19,14 @@ use std::{
     },
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures::{StreamExt, stream};
 use tokio::task::spawn_blocking;
 
-use super::{BlobError, BlobKey, BlobRead, lane::Lane, store::Span};
+pub(super) use self::session::Session;
+
+use self::session::Staged;
+use super::{BlobError, BlobKey, BlobRead, store::Span};
 
 /// How much of a file is read at once.
 const READ: u64 = 256 << 10;
@@ -51,11 +57,11 @@ impl Local {
             _ => {}
         }
         for dir in [&root, &staging] {
-            make_dir(dir).map_err(wrong("make", dir))?;
+            dir::make(dir).map_err(wrong("make", dir))?;
             fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
                 .map_err(wrong("protect", dir))?;
         }
-        sync_dir(data).map_err(wrong("sync", data))?;
+        dir::sync(data).map_err(wrong("sync", data))?;
         let device = |dir: &Path| fs::metadata(dir).map(|m| m.dev()).map_err(wrong("look at", dir));
         if device(&root)? != device(&staging)? {
             return Err(BlobError::Misconfigured(format!(
@@ -80,8 +86,7 @@ impl Local {
     pub(super) async fn session(self: &Arc<Self>, key: &BlobKey) -> Result<Session, BlobError> {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let staged = self.staging.join(n.to_string());
-        let lane = Lane::new(blocking(move || Staged::create(staged)).await?);
-        Ok(Session { home: Arc::clone(self), key: key.clone(), lane, stored: 0, placing: false })
+        Ok(Session::new(self, key, blocking(move || Staged::create(staged)).await?))
     }
 
     pub(super) async fn get(&self, key: &BlobKey, span: &Span) -> Result<BlobRead, BlobError> {
@@ -121,7 +126,7 @@ impl Local {
             }
             let Some(parent) = path.parent() else { return Ok(()) };
             // Absent: a neighbour's delete has pruned it, after a sync of its own.
-            match sync_dir(parent) {
+            match dir::sync(parent) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(BlobError::io("sync", parent, &error));
                 }
@@ -173,141 +178,6 @@ impl Local {
         })
         .await
     }
-}
-
-/// A blob on its way into a file.
-pub(super) struct Session {
-    home: Arc<Local>,
-    key: BlobKey,
-    lane: Lane<Staged>,
-    stored: u64,
-    placing: bool,
-}
-
-impl Session {
-    /// Begins to write `piece`, once the piece before is written.
-    pub(super) async fn write(&mut self, piece: Bytes) -> Result<(), BlobError> {
-        let size = piece.len() as u64;
-        self.lane
-            .run(move |staged| {
-                staged
-                    .file
-                    .write_all(&piece)
-                    .map_err(|error| BlobError::io("write", &staged.path, &error))
-            })
-            .await?;
-        self.stored += size;
-        Ok(())
-    }
-
-    /// Bytes handed to the file.
-    pub(super) fn stored(&self) -> u64 {
-        self.stored
-    }
-
-    /// On return the blob is there, and stays there when the power goes.
-    pub(super) async fn finish(&mut self) -> Result<(), BlobError> {
-        let staged = self.lane.take().await?;
-        let (home, target) = (Arc::clone(&self.home), self.home.path(&self.key));
-        self.placing = true;
-        blocking(move || staged.place(&home.root, &target)).await
-    }
-
-    pub(super) async fn abort(&mut self) -> Result<(), BlobError> {
-        match self.lane.take().await {
-            Ok(staged) => blocking(move || staged.remove()).await,
-            // It has its name, and could not be made to keep it.
-            Err(_) if self.placing => self.home.delete(&self.key).await,
-            // The failed step dropped the staged file, which removed it.
-            Err(_) => Ok(()),
-        }
-    }
-}
-
-/// A file in the staging directory. It goes when this value goes, unless it was placed.
-struct Staged {
-    file: File,
-    path: PathBuf,
-    placed: bool,
-}
-
-impl Staged {
-    fn create(path: PathBuf) -> Result<Self, BlobError> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| BlobError::io("make", &path, &error))?;
-        Ok(Self { file, path, placed: false })
-    }
-
-    /// Makes the file durable, then gives it its name, durably.
-    fn place(mut self, root: &Path, target: &Path) -> Result<(), BlobError> {
-        // Readable to all, writable to none: the file itself is bound into containers, whose user
-        // is another. The directory above lets nobody else in.
-        let wrong = |doing, path: &Path, error| Err(BlobError::io(doing, path, &error));
-        if let Err(error) = self
-            .file
-            .set_permissions(fs::Permissions::from_mode(0o444))
-            .and_then(|()| self.file.sync_all())
-        {
-            return wrong("write", &self.path, error);
-        }
-        let parent = target.parent().unwrap_or(root);
-        // A neighbour's delete may remove the directory between the two steps: then again.
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let moved = make_dirs(root, parent).and_then(|()| fs::rename(&self.path, target));
-            match moved {
-                Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 20 => {}
-                Err(error) => return wrong("move a file to", target, error),
-            }
-        }
-        self.placed = true;
-        sync_dir(parent).or_else(|error| wrong("sync", parent, error))
-    }
-
-    fn remove(mut self) -> Result<(), BlobError> {
-        self.placed = true;
-        fs::remove_file(&self.path).map_err(|error| BlobError::io("remove", &self.path, &error))
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if !self.placed
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "a staged file stays until the next start");
-        }
-    }
-}
-
-/// `dir` and what is missing between it and `root`, each durable in its parent.
-fn make_dirs(root: &Path, dir: &Path) -> io::Result<()> {
-    if dir == root || dir.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent() {
-        make_dirs(root, parent)?;
-        make_dir(dir)?;
-        sync_dir(parent)?;
-    }
-    Ok(())
-}
-
-fn make_dir(dir: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        done => done,
-    }
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 fn missing(doing: &str, path: &Path, error: &io::Error) -> BlobError {

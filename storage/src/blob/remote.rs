@@ -7,6 +7,7 @@
 mod read;
 mod s3;
 mod session;
+mod uploads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use object_store::{
 
 pub(super) use self::session::Session;
 
-use self::s3::Place;
+use self::{s3::Place, uploads::Uploads};
 use super::{BlobConfig, BlobError, BlobKey, BlobRead, part::MIB, store::Span};
 
 /// How long one small call may take, retries and all.
@@ -38,6 +39,8 @@ pub(super) struct Remote {
     api: Arc<dyn Api>,
     /// The same without retries, for questions whose answer somebody waits for.
     quick: Arc<dyn Api>,
+    /// None where what a process leaves open dies with it.
+    uploads: Option<Uploads>,
     place: Place,
     prefix: String,
 }
@@ -45,16 +48,15 @@ pub(super) struct Remote {
 impl Remote {
     pub(super) fn memory() -> Self {
         let api = Arc::new(InMemory::new());
-        Self::over(api.clone(), api, Place::memory(), String::new())
+        let (quick, place) = (api.clone(), Place::memory());
+        Self { api, quick, uploads: None, place, prefix: String::new() }
     }
 
     pub(super) fn s3(config: &BlobConfig, bucket: &str, prefix: &str) -> Result<Self, BlobError> {
         let (api, quick) = (s3::patient(config, bucket)?, s3::quick(config, bucket)?);
-        Ok(Self::over(api, quick, Place::s3(config, bucket, prefix), prefix.to_owned()))
-    }
-
-    fn over(api: Arc<dyn Api>, quick: Arc<dyn Api>, place: Place, prefix: String) -> Self {
-        Self { api, quick, place, prefix }
+        let uploads = Some(Uploads::new(config, quick.clone())?);
+        let (place, prefix) = (Place::s3(config, bucket, prefix), prefix.to_owned());
+        Ok(Self { api, quick, uploads, place, prefix })
     }
 
     /// As people know it.
@@ -133,6 +135,21 @@ impl Remote {
     async fn abort_path(&self, path: &Path, id: &str) -> Result<(), BlobError> {
         let id = id.to_owned();
         gone_is_gone(self.call(CALL, "end an upload of", self.api.abort_multipart(path, &id)).await)
+    }
+
+    pub(super) async fn abort_open(&self, key: &BlobKey) -> Result<(), BlobError> {
+        self.abort_open_path(&self.path(&key.path()), None).await
+    }
+
+    /// Ends every upload that is open on this key, but `except`.
+    async fn abort_open_path(&self, path: &Path, except: Option<&str>) -> Result<(), BlobError> {
+        let Some(uploads) = &self.uploads else { return Ok(()) };
+        for id in self.call(CALL, "list the uploads of", uploads.open(path)).await? {
+            if Some(&*id) != except {
+                self.abort_path(path, &id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The paths below `dir`, relative to the prefix.

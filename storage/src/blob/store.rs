@@ -129,6 +129,18 @@ impl BlobStore {
         }
     }
 
+    /// Ends every upload that the store has open on exactly this key: also one whose id no row
+    /// names, because its process died between the two. Nobody may be writing the blob.
+    ///
+    /// # Errors
+    /// [`BlobError`], and then parts may still be there.
+    pub async fn abort_open(&self, key: &BlobKey) -> Result<(), BlobError> {
+        match &self.home {
+            Home::Local(_) => Ok(()),
+            Home::Remote(home) => home.abort_open(key).await,
+        }
+    }
+
     /// Every output and log of one attempt, whichever of its owners stored it.
     ///
     /// # Errors

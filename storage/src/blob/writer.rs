@@ -5,31 +5,22 @@
 //! blob and takes back what is there. It holds at most one piece being filled, one waiting and one
 //! being written, plus, on S3, a part being filled and one in flight.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
     task::JoinHandle,
-    time::{Instant, timeout},
 };
 
 use super::{
-    BlobError, BlobKey, BlobStore, Recorder, Written, hash::Hasher, part::PIECE, sniff, store,
+    BlobError, BlobKey, BlobStore, Recorder, Written,
+    hash::Hasher,
+    lease::{Lease, Seen},
+    part::PIECE,
+    sniff, store,
 };
-
-/// The recorder hears of progress at most this often.
-const SOONEST: Duration = Duration::from_secs(1);
-
-/// And at the latest after this, while bytes flow or the store works: a lease lasts 30 s.
-const LATEST: Duration = Duration::from_secs(5);
 
 /// A blob that is being written. Dropped unfinished, nothing of it stays in the store.
 #[must_use]
@@ -49,9 +40,6 @@ enum Link {
     Up { outbox: mpsc::Sender<Message>, task: JoinHandle<Ended>, seen: Seen },
     Failed(BlobError),
 }
-
-/// How many bytes the writer was given, for its task to see that bytes flow.
-type Seen = Arc<AtomicU64>;
 
 /// How a task ended.
 struct Ended {
@@ -243,13 +231,13 @@ impl Task {
                     }
                     size += piece.len() as u64;
                     hasher.update(piece.clone()).await?;
-                    let recorder = Arc::clone(&self.lease.recorder);
+                    let recorder = self.lease.recorder();
                     self.lease.during(session.write(piece, &*recorder)).await?;
                     self.lease.advanced(session.stored()).await?;
                 }
                 Message::Finish(reply) => {
                     let sha256 = hasher.finish().await?;
-                    let recorder = Arc::clone(&self.lease.recorder);
+                    let recorder = self.lease.recorder();
                     self.lease.during(session.finish(&*recorder)).await?;
                     return Ok(Some((Written { size, sha256, sniffed }, reply)));
                 }
@@ -286,64 +274,5 @@ impl Drop for Receipt {
             }
         };
         self.store.tasks().spawn_on(delete, &self.on);
-    }
-}
-
-/// Tells the recorder of progress, often enough that its upload's lease does not run out.
-struct Lease {
-    recorder: Arc<dyn Recorder>,
-    seen: Seen,
-    told_seen: u64,
-    stored: u64,
-    told_at: Instant,
-}
-
-impl Lease {
-    fn new(recorder: Arc<dyn Recorder>, seen: Seen) -> Self {
-        Self { recorder, seen, told_seen: 0, stored: 0, told_at: Instant::now() }
-    }
-
-    async fn tell(&mut self) -> Result<(), BlobError> {
-        self.told_seen = self.seen.load(Ordering::Relaxed);
-        self.told_at = Instant::now();
-        Ok(self.recorder.advanced(self.stored).await?)
-    }
-
-    async fn advanced(&mut self, stored: u64) -> Result<(), BlobError> {
-        self.stored = stored;
-        if self.told_at.elapsed() >= SOONEST { self.tell().await } else { Ok(()) }
-    }
-
-    /// The next message; a sender so slow that none comes for long is still at it while its bytes
-    /// fill a piece.
-    async fn next(
-        &mut self,
-        inbox: &mut mpsc::Receiver<Message>,
-    ) -> Result<Option<Message>, BlobError> {
-        loop {
-            match timeout(LATEST, inbox.recv()).await {
-                Ok(message) => return Ok(message),
-                Err(_) if self.seen.load(Ordering::Relaxed) != self.told_seen => {
-                    self.tell().await?;
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Sees `work` through to its end, also when the recorder refuses meanwhile: half of a call to
-    /// the store would leave behind what nobody knows of.
-    async fn during<T>(
-        &mut self,
-        work: impl Future<Output = Result<T, BlobError>>,
-    ) -> Result<T, BlobError> {
-        let mut work = std::pin::pin!(work);
-        let mut refused = None;
-        loop {
-            match timeout(LATEST, &mut work).await {
-                Ok(done) => return refused.map_or(done, Err),
-                Err(_) => refused = refused.or(self.tell().await.err()),
-            }
-        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Home`] is a store and a way to look behind it: at the directory that its files, or its
 //! MinIO's files, are in.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used)]
 
 pub mod gate;
 mod stories;

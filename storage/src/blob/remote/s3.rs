@@ -8,7 +8,6 @@ use object_store::{
     client::{HttpError, HttpErrorKind},
 };
 
-use super::Api;
 use crate::blob::{BlobConfig, BlobError};
 
 /// Who asks is somebody with a browser open: after this long they are told.
@@ -17,7 +16,7 @@ const RETRY_FOR: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// A client that retries.
-pub(super) fn patient(config: &BlobConfig, bucket: &str) -> Result<Arc<dyn Api>, BlobError> {
+pub(super) fn patient(config: &BlobConfig, bucket: &str) -> Result<Arc<AmazonS3>, BlobError> {
     let backoff = BackoffConfig {
         init_backoff: Duration::from_millis(200),
         max_backoff: Duration::from_secs(3),
@@ -28,7 +27,7 @@ pub(super) fn patient(config: &BlobConfig, bucket: &str) -> Result<Arc<dyn Api>,
 }
 
 /// A client that asks once.
-pub(super) fn quick(config: &BlobConfig, bucket: &str) -> Result<Arc<dyn Api>, BlobError> {
+pub(super) fn quick(config: &BlobConfig, bucket: &str) -> Result<Arc<AmazonS3>, BlobError> {
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     Ok(Arc::new(client(config, bucket, retry)?))
 }
@@ -44,20 +43,13 @@ fn client(config: &BlobConfig, bucket: &str, retry: RetryConfig) -> Result<Amazo
             )));
         }
     }
-    let plain = config.endpoint.starts_with("http://");
-    // No time limit of the client's own: it would count a whole download. Each call is bounded
-    // where it is made.
-    let options = ClientOptions::new()
-        .with_allow_http(plain)
-        .with_connect_timeout(CONNECT)
-        .with_timeout_disabled();
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(&config.region)
         .with_access_key_id(&config.access_key_id)
         .with_secret_access_key(&config.secret_access_key)
         .with_virtual_hosted_style_request(!config.path_style)
-        .with_client_options(options)
+        .with_client_options(options(config))
         .with_retry(retry)
         // One DELETE an object: the other kind is not everywhere.
         .with_disable_bulk_delete(true);
@@ -65,6 +57,15 @@ fn client(config: &BlobConfig, bucket: &str, retry: RetryConfig) -> Result<Amazo
         builder = builder.with_endpoint(endpoint(config, bucket)?);
     }
     builder.build().map_err(|error| BlobError::Misconfigured(format!("[store]: {error}")))
+}
+
+/// No time limit of the client's own: it would count a whole download. Each call is bounded where
+/// it is made.
+pub(super) fn options(config: &BlobConfig) -> ClientOptions {
+    ClientOptions::new()
+        .with_allow_http(config.endpoint.starts_with("http://"))
+        .with_connect_timeout(CONNECT)
+        .with_timeout_disabled()
 }
 
 /// As the client wants it: with the bucket in the host, where that is the style.
@@ -212,7 +213,9 @@ impl Place {
         }
         if text.contains("redirect without LOCATION") {
             let region = &self.region;
-            return Misconfigured(format!("{bucket:?} is not in the region {region:?}"));
+            return Misconfigured(format!(
+                "{bucket:?} is not in the region {region:?}; correct store.region"
+            ));
         }
         let cause = innermost(error);
         match transport(error) {

@@ -2,15 +2,18 @@
 //!
 //! A part is filled while the part before it is in flight, and no more is held. The service's id
 //! of the upload is recorded before the first part is sent, because a service keeps the parts of
-//! an upload that nobody ends, and there is no list of uploads that every service gives.
+//! an upload that nobody ends.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use object_store::{PutPayload, multipart::PartId, path::Path};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 
-use super::{CALL, JOIN, Remote, for_bytes};
+use super::{JOIN, Remote, for_bytes};
 use crate::{
     blob::{BlobError, BlobKey, Recorder, part::MAX_PARTS},
     upload::Multipart,
@@ -19,6 +22,9 @@ use crate::{
 /// How long an abort waits for the part in flight. A part that lands after its upload was ended
 /// may stay behind, so it is better to let it land first.
 const LANDING: Duration = Duration::from_secs(10);
+
+/// How long the service may take to begin an upload, and how long it is asked again for one.
+const BEGIN: Duration = Duration::from_secs(15);
 
 /// What the service has of a blob that is being written.
 pub(in crate::blob) struct Session {
@@ -31,6 +37,8 @@ pub(in crate::blob) struct Session {
     landed: Vec<PartId>,
     stored: u64,
     flying: Option<Flying>,
+    /// The service may have made an upload whose id never came.
+    astray: bool,
     /// The object itself may be there, or may come to be.
     object: bool,
 }
@@ -52,6 +60,7 @@ impl Session {
             landed: Vec::new(),
             stored: 0,
             flying: None,
+            astray: false,
             object: false,
         }
     }
@@ -115,10 +124,31 @@ impl Session {
         Ok(())
     }
 
+    /// Asks for an upload, again where there was no answer. Each time may have made one whose id
+    /// never came: those are ended as soon as one did.
     async fn begin(&mut self, recorder: &dyn Recorder) -> Result<String, BlobError> {
-        let begun = self.home.api.create_multipart(&self.path);
-        let id = self.home.call(CALL, "begin an upload of", begun).await?;
+        let (from, mut pause) = (Instant::now(), Duration::from_millis(200));
+        let id = loop {
+            let begin = self.home.quick.create_multipart(&self.path);
+            match self.home.call(BEGIN, "begin an upload of", begin).await {
+                Ok(id) => break id,
+                Err(BlobError::Unavailable(why)) => {
+                    self.astray = true;
+                    if from.elapsed() + pause > BEGIN {
+                        return Err(BlobError::Unavailable(why));
+                    }
+                    tracing::debug!(why, "asking again for an upload");
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) => return Err(error),
+            }
+        };
         self.upload = Some(id.clone());
+        if self.astray {
+            self.home.abort_open_path(&self.path, Some(&id)).await?;
+            self.astray = false;
+        }
         recorder.begun(&Multipart { id: id.clone(), part_size: self.part_size }).await?;
         Ok(id)
     }
@@ -160,6 +190,9 @@ impl Session {
         }
         if let Some(upload) = self.upload.take() {
             self.home.abort_path(&self.path, &upload).await?;
+        }
+        if std::mem::take(&mut self.astray) {
+            self.home.abort_open_path(&self.path, None).await?;
         }
         if std::mem::take(&mut self.object) {
             self.home.delete_path(&self.path).await?;

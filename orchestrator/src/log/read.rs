@@ -127,7 +127,11 @@ impl Logs {
         while let Some(records) = records.try_next().await? {
             for record in &records {
                 after = (record.seq + 1, false);
-                if !in_line {
+                if record.is_nothing() {
+                    continue;
+                }
+                // A gap is told on a line of its own.
+                if !in_line || matches!(record.text, Text::Gap(_)) {
                     begins.push_back(place(record));
                 }
                 if begins.len() > lines {

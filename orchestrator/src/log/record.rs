@@ -73,6 +73,11 @@ impl LogRecord {
         }
     }
 
+    /// Whether it stands for no text and for no gap: an engine may say so little.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(&self.text, Text::Piece { bytes, ended: false, .. } if bytes.is_empty())
+    }
+
     /// What it counts for against the bounds.
     pub(super) fn weight(&self) -> u64 {
         self.text_len().max(MIN_WEIGHT)

@@ -17,6 +17,9 @@ impl Renderer {
     }
 
     pub(super) fn render(&mut self, record: &LogRecord, text: &mut Vec<u8>) {
+        if record.is_nothing() {
+            return;
+        }
         match &record.text {
             Text::Piece { stream, bytes, ended, .. } => {
                 if self.timestamps {
@@ -67,6 +70,7 @@ mod tests {
             (out, "one", true),
             (out, "tw", false),
             (out, "o", true),
+            (err, "", false),
             (err, "thr", false),
             (out, "four", false),
         ];

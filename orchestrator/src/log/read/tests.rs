@@ -199,6 +199,7 @@ async fn a_gap_of_unknown_size_makes_the_count_unknown() {
     let live = scene.text(&bare()).await;
     let words = "[fileyard: some of this log was lost here before it could be kept]";
     assert_eq!(live, format!("a piece\n{words}\nafter\n"));
+    assert_eq!(scene.text(&tail(2)).await, format!("{words}\nafter\n"));
     let stored = scene.store_and_remove().await;
     assert_eq!((stored.dropped, stored.text_size), (None, live.len() as u64));
     assert_eq!(scene.text(&bare()).await, live);

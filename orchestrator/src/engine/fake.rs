@@ -6,15 +6,17 @@
 
 mod controls;
 mod program;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use fileyard_storage::{
     clock::{Clock, SystemClock},
     id::InstallId,
@@ -22,9 +24,10 @@ use fileyard_storage::{
 use futures::{StreamExt, stream::BoxStream};
 use tokio::sync::{broadcast, watch};
 
+use self::state::{Container, Read, State};
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
-    LogChunk, LogPosition, LogStream, Signal, Staging,
+    LogChunk, LogPosition, Signal, Staging,
 };
 use crate::processor::Pull;
 
@@ -44,29 +47,6 @@ struct Shared {
     /// Counts every change of the state, for whoever waits for one.
     version: watch::Sender<u64>,
     hints: broadcast::Sender<ContainerId>,
-}
-
-#[derive(Default)]
-struct State {
-    down: bool,
-    lost_replies: u32,
-    refusals: VecDeque<EngineError>,
-    images: BTreeSet<String>,
-    registry: BTreeSet<String>,
-    pulls: Vec<String>,
-    gates: BTreeSet<String>,
-    containers: BTreeMap<ContainerId, Container>,
-    starts: BTreeMap<ContainerId, u32>,
-    made: u64,
-}
-
-struct Container {
-    /// Tells a container from an earlier one of the same name.
-    serial: u64,
-    state: ContainerState,
-    signal: Option<Signal>,
-    at_gate: Option<String>,
-    log: Vec<LogChunk>,
 }
 
 impl FakeEngine {
@@ -262,41 +242,6 @@ impl Images for FakeEngine {
     }
 }
 
-enum Read {
-    Chunk(LogChunk),
-    Later,
-    End,
-}
-
-impl State {
-    fn read(&self, id: &ContainerId, from: LogPosition) -> Read {
-        let Some(container) = self.containers.get(id) else { return Read::End };
-        let first = container.log.partition_point(|chunk| chunk.at < from.at);
-        let skipped = container.log[first..]
-            .iter()
-            .take_while(|chunk| chunk.at == from.at)
-            .count()
-            .min(from.skip as usize);
-        match (container.log.get(first + skipped), &container.state) {
-            (Some(chunk), _) => Read::Chunk(chunk.clone()),
-            (None, ContainerState::Exited(_)) => Read::End,
-            (None, _) => Read::Later,
-        }
-    }
-
-    /// A container that still is the one that was started.
-    fn container(&mut self, id: &ContainerId, serial: u64) -> Option<&mut Container> {
-        self.containers.get_mut(id).filter(|container| container.serial == serial)
-    }
-}
-
-impl Container {
-    fn write(&mut self, now: i64, stream: LogStream, bytes: Bytes) {
-        let at = self.log.last().map_or(now, |last| last.at.max(now));
-        self.log.push(LogChunk { at, stream, bytes });
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -314,56 +259,5 @@ impl Shared {
 impl fmt::Debug for FakeEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FakeEngine").field("containers", &self.containers()).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use fileyard_storage::id::InstallId;
-
-    use super::{FakeEngine, IMAGE};
-    use crate::engine::{ContainerState, Engine, EngineError, HostDirs, conformance::Harness};
-
-    fn harness() -> (Harness, FakeEngine) {
-        let home = tempfile::tempdir().expect("a directory");
-        let engine = FakeEngine::new(HostDirs::new(home.path().to_owned(), None));
-        let harness = Harness {
-            engine: std::sync::Arc::new(engine.clone()),
-            image: IMAGE.into(),
-            forever: vec!["wait".into()],
-            install: InstallId::new(),
-            guard: Box::new(home),
-        };
-        (harness, engine)
-    }
-
-    crate::engine_conformance!(harness().0);
-
-    #[tokio::test]
-    async fn a_start_whose_reply_was_lost_was_done() {
-        let (it, engine) = harness();
-        let spec = it.spec(&["gate", "end"]);
-        engine.lose_next_start_reply();
-        assert!(matches!(engine.start(&spec).await, Err(EngineError::Unavailable(_))));
-        assert_eq!(engine.at_gate("end").await, spec.id);
-        assert_eq!(engine.start(&spec).await, Ok(ContainerState::Running));
-        assert_eq!(engine.starts(&spec.id), 1);
-        engine.open_gate("end");
-        assert_eq!(it.exit(&spec.id).await.code, 0);
-        it.remove(&spec).await;
-    }
-
-    #[tokio::test]
-    async fn containers_outlive_an_engine_that_is_down() {
-        let (it, engine) = harness();
-        let spec = it.spec(&["gate", "end", "exit", "3"]);
-        engine.start(&spec).await.expect("a start");
-        engine.go_down();
-        assert!(matches!(engine.inspect(&spec.id).await, Err(EngineError::Unavailable(_))));
-        engine.open_gate("end");
-        engine.until(|it| matches!(it.containers()[0].1, ContainerState::Exited(_))).await;
-        engine.come_back();
-        assert_eq!(it.exit(&spec.id).await.code, 3);
-        it.remove(&spec).await;
     }
 }

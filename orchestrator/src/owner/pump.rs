@@ -55,7 +55,8 @@ async fn follow(inner: &Inner, id: &ContainerId, vitals: Option<&Vitals>) -> Res
     let mut chunks = inner.parts.engine.logs(id, log.position());
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| error.to_string())?;
-        log.append(&chunk).map_err(|error| error.to_string())?;
+        let kept = if chunk.is_gap() { log.gap() } else { log.append(&chunk) };
+        kept.map_err(|error| error.to_string())?;
         if chunk.stream == LogStream::Stdout
             && let Some(vitals) = vitals
             && let Some(said) = contract::progress(&chunk.bytes)

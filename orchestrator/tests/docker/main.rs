@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod breaking;
 mod endings;
 mod hardening;
 mod images;

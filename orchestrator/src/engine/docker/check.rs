@@ -60,8 +60,12 @@ impl DockerEngine {
             host_config: Some(HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() }),
             ..ContainerCreateBody::default()
         };
-        let none = None::<CreateContainerOptions>;
-        let answer = call(QUICK, daemon.docker.create_container(none, body)).await;
+        // Without a platform newer daemons look for the image first.
+        let options = CreateContainerOptions {
+            platform: "linux".into(),
+            ..CreateContainerOptions::default()
+        };
+        let answer = call(QUICK, daemon.docker.create_container(Some(options), body)).await;
         let _ = tokio::fs::remove_file(&probe).await;
         match answer {
             Err(Failure::Answer(404, _)) => Ok(None),

@@ -77,6 +77,11 @@ impl Client {
         Ok(self.connected().await?.docker)
     }
 
+    /// Asks it anew who it is before the next call: it may be back as another version.
+    pub(super) async fn forget(&self) {
+        *self.connected.lock().await = None;
+    }
+
     /// How a container is now, by one question.
     pub(super) async fn ask(&self, id: &ContainerId) -> Result<Option<ContainerState>, Failure> {
         let docker = self.docker().await?;

@@ -51,6 +51,7 @@ impl Events {
                 // Whatever it was: the daemon ended, or is about to.
                 Some(Err(_)) | None => {
                     self.open = None;
+                    self.client.forget().await;
                     tokio::time::sleep(self.pause).await;
                     self.pause = LONGEST_PAUSE.min(self.pause * 2);
                 }

@@ -47,7 +47,7 @@ pub(super) fn body(
         }),
         host_config: Some(HostConfig {
             mounts: Some(mounts(spec, dirs)),
-            tmpfs: Some(tmpfs(spec.limits, image)),
+            tmpfs: Some(tmpfs(spec.limits, &spec.input.name, image)),
             network_mode: Some(match spec.network {
                 Network::None => "none".into(),
             }),
@@ -109,11 +109,11 @@ fn mounts(spec: &ContainerSpec, dirs: &HostDirs) -> Vec<Mount> {
 /// `/tmp`, and every volume that the image declares: those would be made on the host's disk, where
 /// nothing bounds them. Programs may be run from there: unpacking and just-in-time compilers do,
 /// and `/out` has to allow it anyway.
-fn tmpfs(limits: Limits, image: &ImageConfig) -> HashMap<String, String> {
+fn tmpfs(limits: Limits, input: &str, image: &ImageConfig) -> HashMap<String, String> {
     let options = format!("rw,nosuid,nodev,exec,size={},mode=1777", limits.tmp);
-    let volumes = image.volumes.iter().flatten().map(String::as_str);
-    let ours = |path: &&str| *path != "/out" && *path != "/in" && !path.starts_with("/in/");
-    volumes.filter(ours).chain(["/tmp"]).map(|path| (path.to_owned(), options.clone())).collect()
+    let volumes = image.volumes.iter().flatten().map(|path| path.trim_end_matches('/'));
+    let taken = |path: &&str| *path != "/out" && *path != format!("/in/{input}");
+    volumes.filter(taken).chain(["/tmp"]).map(|path| (path.to_owned(), options.clone())).collect()
 }
 
 fn limited(limits: Limits, daemon: &SystemInfo) -> HostConfig {

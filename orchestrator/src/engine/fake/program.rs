@@ -22,7 +22,8 @@ use std::{fs, io, path::Path};
 
 use fileyard_storage::{clock::Timestamp, job::ExitFacts};
 
-use super::{ContainerSpec, ContainerState, FakeEngine, LogStream, Signal};
+use super::FakeEngine;
+use crate::engine::{ContainerSpec, ContainerState, LogStream, Signal};
 
 /// Runs it to its end, unless the container is removed before.
 pub(super) async fn run(engine: FakeEngine, spec: ContainerSpec, serial: u64) {

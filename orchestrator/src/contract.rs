@@ -61,11 +61,12 @@ pub fn spec(
     let params = params(job, processor);
     let values =
         Values { input: &path, out: OUT, stem: stem(&name), param: |name: &str| params.get(name) };
+    let fill = |args: &[String]| args.iter().map(|arg| template::fill(arg, &values)).collect();
     ContainerSpec {
         id: ContainerId { install, job: job.id(), attempt },
         image: processor.image.clone(),
-        entrypoint: processor.entrypoint.clone(),
-        command: processor.command.iter().map(|arg| template::fill(arg, &values)).collect(),
+        entrypoint: fill(&processor.entrypoint),
+        command: fill(&processor.command),
         env: env(job, attempt, processor, &params),
         user: processor.user,
         limits: Limits {

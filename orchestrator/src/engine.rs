@@ -126,7 +126,7 @@ pub struct ContainerSpec {
     pub id: ContainerId,
     /// The OCI image.
     pub image: String,
-    /// Replaces the image's, unless empty.
+    /// Replaces the image's, unless empty; placeholders are filled in.
     pub entrypoint: Vec<String>,
     /// Replaces the image's, unless empty; placeholders are filled in.
     pub command: Vec<String>,

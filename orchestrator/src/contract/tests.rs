@@ -74,7 +74,7 @@ pub(crate) fn spec_of(job: &Job, processor: &Processor) -> ContainerSpec {
 #[test]
 fn a_spec_names_the_input_and_fills_the_command() {
     let mut processor = processor();
-    processor.entrypoint = vec!["{input}".into()];
+    processor.entrypoint = vec!["run-{stem}".into()];
     processor.command = ["-i", "{input}", "-vf", "scale=-2:{param.height}", "{out}/{stem}.mp4"]
         .map(String::from)
         .into();
@@ -85,7 +85,7 @@ fn a_spec_names_the_input_and_fills_the_command() {
         spec.command,
         ["-i", "/in/My_holiday.mkv", "-vf", "scale=-2:720", "/out/My_holiday.mp4"]
     );
-    assert_eq!(spec.entrypoint, ["{input}"], "only the command holds placeholders");
+    assert_eq!(spec.entrypoint, ["run-My_holiday"]);
     assert_eq!(spec.input.name, "My_holiday.mkv");
     assert_eq!((spec.input.size, spec.input.sha256), (5, Digest([7; 32])));
     assert_eq!((spec.limits.file_size, spec.limits.open_files), (5 << 30, 1024));

@@ -77,23 +77,18 @@ impl AttemptLog {
         self.now.position
     }
 
-    /// Appends what the engine read. Readable at once; not synced, for a container does not outlive
-    /// its machine.
+    /// Appends what the engine read, or says that it lost. Readable at once; not synced, for a
+    /// container does not outlive its machine.
     ///
     /// # Errors
     /// It may or may not be there then: open the log again, its position says.
     pub fn append(&mut self, chunk: &LogChunk) -> io::Result<()> {
+        if chunk.is_gap() {
+            let gap = LogRecord { at: chunk.at, seq: self.now.seq, text: Text::Gap(None) };
+            return self.write(&[gap], self.now.position);
+        }
         let records = LogRecord::of(chunk, self.now.seq);
         self.write(&records, after(self.now.position, chunk.at))
-    }
-
-    /// Notes that the engine rotated some of its log away before it was read.
-    ///
-    /// # Errors
-    /// As [`AttemptLog::append`].
-    pub fn gap(&mut self) -> io::Result<()> {
-        let (at, seq) = (self.now.position.at, self.now.seq);
-        self.write(&[LogRecord { at, seq, text: Text::Gap(None) }], self.now.position)
     }
 
     fn write(&mut self, records: &[LogRecord], position: LogPosition) -> io::Result<()> {

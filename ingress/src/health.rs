@@ -29,20 +29,28 @@ pub trait Health: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Readiness {
     /// Where files are kept.
-    pub store: PartHealth,
+    pub store: Verdict,
     /// Where rows are kept.
-    pub database: PartHealth,
+    pub database: Verdict,
     /// What runs containers. Without it jobs wait, and uploads are taken all the same.
-    pub engine: PartHealth,
+    pub engine: Verdict,
 }
 
 /// How one part is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PartHealth {
+pub struct Verdict {
     /// Whether it does its work.
     pub ok: bool,
-    /// What it is, or what is wrong with it, in a sentence for a person.
-    pub message: String,
+    /// What is wrong with it, in a sentence for a person.
+    pub message: Option<String>,
+}
+
+impl Verdict {
+    /// Well, unless there is something wrong with it.
+    #[must_use]
+    pub fn of(trouble: Option<impl ToString>) -> Self {
+        Self { ok: trouble.is_none(), message: trouble.map(|trouble| trouble.to_string()) }
+    }
 }
 
 impl Readiness {

@@ -25,12 +25,13 @@ use std::{ops::Deref, sync::Arc};
 
 use fileyard_orchestrator::{intake::Intake, log::Logs};
 use fileyard_storage::{Store, blob::BlobStore, clock::Clock};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::{health::Checked, urls::Urls};
 pub use self::{
-    health::{Health, PartHealth, Readiness},
-    page::STARTER,
+    health::{Health, Readiness, Verdict},
+    page::FIRST_PROCESSOR,
     router::router,
 };
 
@@ -51,6 +52,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Where clients find this server; addresses are path-absolute without it.
     pub public_url: Option<Url>,
+    /// Cancelled when the server goes down: an answer that would go on for ever breaks off then.
+    pub stop: CancellationToken,
 }
 
 /// [`Services`] as handlers share them.
@@ -64,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) logs: Arc<Logs>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Checked,
+    pub(crate) stop: CancellationToken,
     /// Addresses for programs.
     pub(crate) urls: Urls,
     /// Addresses for pages.
@@ -80,6 +84,7 @@ impl App {
             blobs: services.blobs,
             logs: services.logs,
             clock: services.clock,
+            stop: services.stop,
             health: Checked::new(services.health),
         }))
     }

@@ -7,13 +7,15 @@ use axum::{
     extract::{Path, Query, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use fileyard_orchestrator::log::{LogError, LogText, ReadOptions};
 use fileyard_storage::{
     id::{AttemptNo, JobId},
     job::Job,
 };
-use futures::TryStreamExt;
+use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream};
 use http::{HeaderMap, Method, StatusCode, header};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     App,
@@ -52,7 +54,13 @@ pub(crate) async fn read(
     let log = open(&app, &job, &options).await?;
     let length = part.as_ref().map(|part| part.end - part.start).or(log.size);
     let status = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let body = if method == Method::HEAD { Body::empty() } else { Body::from_stream(log.stream) };
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else if options.follow {
+        Body::from_stream(until(app.stop.clone(), log.stream))
+    } else {
+        Body::from_stream(log.stream)
+    };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     inert(headers);
@@ -65,6 +73,18 @@ pub(crate) async fn read(
         set(headers, header::CONTENT_RANGE, &format!("bytes {start}-{}/{of}", end - 1));
     }
     Ok(response)
+}
+
+/// A log that goes on until the server stops, and then breaks off: not as if it had ended.
+fn until(
+    stop: CancellationToken,
+    log: impl Stream<Item = Result<Bytes, LogError>> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, LogError>> + Send {
+    let stopped = stop.clone();
+    let broken = async move {
+        stopped.is_cancelled().then(|| Err(LogError::Io("the server is stopping".into())))
+    };
+    log.take_until(stop.cancelled_owned()).chain(stream::once(broken).filter_map(ready))
 }
 
 /// The end of a job's log, for its page: at most 64 KiB. A log that can not be read is no reason to

@@ -22,7 +22,7 @@ use self::{
 use crate::{App, assets, error::Problem, health::Readiness, urls::Urls};
 
 /// What to paste where nothing is configured yet.
-pub const STARTER: &str = r#"# fileyard.toml
+pub const FIRST_PROCESSOR: &str = r#"# fileyard.toml
 [processors.sample]
 title = "Look into a file"
 image = "fileyard-sample:latest"
@@ -58,15 +58,11 @@ impl<'a> Frame<'a> {
 
 fn notice(readiness: &Readiness) -> Option<String> {
     let Readiness { store, database, engine } = readiness;
-    if !database.ok {
-        Some(format!("Uploads are not taken right now: {}", database.message))
-    } else if !store.ok {
-        Some(format!("Uploads are not taken right now: {}", store.message))
-    } else if !engine.ok {
-        Some(format!("Files are taken, and their jobs wait: {}", engine.message))
-    } else {
-        None
-    }
+    let uploads = "Files are not taken right now";
+    let jobs = "Files are taken, and their jobs wait";
+    let parts = [(database, uploads), (store, uploads), (engine, jobs)];
+    let (sick, so) = parts.into_iter().find(|(part, _)| !part.ok)?;
+    Some(format!("{so}: {}", sick.message.as_deref().unwrap_or("something does not answer")))
 }
 
 #[derive(Template)]
@@ -121,7 +117,7 @@ pub(crate) async fn home(
         chosen: chosen.map(|processor| Chosen::new(processor)),
         max_size: size(limits.max_size),
         max_files: limits.max_files,
-        starter: STARTER,
+        starter: FIRST_PROCESSOR,
     })
 }
 

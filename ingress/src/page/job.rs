@@ -65,6 +65,8 @@ struct File<'a> {
 struct EventView<'a> {
     at: Moment,
     kind: &'static str,
+    /// The colour of its dot, beside the word.
+    tone: &'static str,
     attempt: Option<u32>,
     detail: Option<&'a str>,
 }
@@ -205,8 +207,14 @@ impl<'a> EventView<'a> {
                 EventKind::Failed => "Failed",
                 EventKind::Cancelled => "Cancelled",
             },
+            tone: match event.kind {
+                EventKind::Failed | EventKind::ChildOutOfMemory => "bad",
+                EventKind::Created | EventKind::Retried | EventKind::Cancelled => "wait",
+                _ => "",
+            },
             attempt: event.attempt.map(|no| no.0),
-            detail: event.detail.as_deref(),
+            // Why it failed stands at the top of the page.
+            detail: event.detail.as_deref().filter(|_| event.kind != EventKind::Failed),
         }
     }
 }

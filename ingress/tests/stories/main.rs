@@ -6,4 +6,5 @@ mod downloads;
 mod hostile;
 mod pages;
 mod uploads;
+mod wire;
 mod yard;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use bytes::Bytes;
-use fileyard_ingress::{Health, PartHealth, Readiness, Services, router};
+use fileyard_ingress::{Health, Readiness, Services, Verdict, router};
 use fileyard_orchestrator::{
     engine::{Network, User},
     hint::Hints,
@@ -24,6 +24,7 @@ use fileyard_storage::{
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// A server with nobody to work for it: jobs move only as a story moves them.
@@ -35,6 +36,7 @@ pub(crate) struct Yard {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) health: Arc<Sick>,
     pub(crate) hints: Hints,
+    pub(crate) stop: CancellationToken,
     _data: tempfile::TempDir,
 }
 
@@ -54,9 +56,7 @@ impl Health for Sick {
     async fn check(&self) -> Readiness {
         let sick = self.0.lock().unwrap().clone();
         let part = |name: &'static str| {
-            let ok = !sick.contains(&name);
-            let message = if ok { "works" } else { "does not answer" };
-            PartHealth { ok, message: format!("{name} {message}") }
+            Verdict::of(sick.contains(&name).then(|| format!("the {name} does not answer")))
         };
         Readiness { store: part("store"), database: part("database"), engine: part("engine") }
     }
@@ -84,6 +84,7 @@ impl Yard {
             processors.into_iter().map(|p| (p.name.clone(), Arc::new(p))).collect();
         let processors = Processors { all, default: default.map(|name| name.parse().unwrap()) };
         let hints = Hints::new();
+        let stop = CancellationToken::new();
         let intake = Intake::new(
             Arc::clone(&store),
             blobs.clone(),
@@ -100,10 +101,11 @@ impl Yard {
             logs: Arc::new(Logs::new(None, install, Arc::clone(&store), blobs.clone())),
             health: health.clone(),
             clock: clock.clone(),
+            stop: stop.clone(),
             public_url: public_url.map(|url| url.parse().unwrap()),
         };
         let router = router(services);
-        Self { router, store, blobs, intake, clock, health, hints, _data: data }
+        Self { router, store, blobs, intake, clock, health, hints, stop, _data: data }
     }
 
     /// Asks, and reads the whole answer.

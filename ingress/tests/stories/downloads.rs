@@ -1,8 +1,10 @@
 //! Bytes out again: whole, in part, by HEAD, and with headers that let nothing run.
 
 use axum::body::Body;
+use futures::StreamExt;
 use http::{Method, Request, StatusCode, header};
 use serde_json::Value;
+use tower::ServiceExt;
 
 use crate::yard::{Answer, Yard};
 
@@ -108,4 +110,45 @@ async fn a_log_of_nothing_is_empty_and_its_options_are_checked() {
     }
     assert_eq!(ask(&yard, Method::GET, &path, "bytes=0-").await.code(), "range_not_satisfiable");
     assert_eq!(yard.get(&format!("{path}?attempt=7")).await.code(), "not_found");
+}
+
+#[tokio::test]
+async fn a_log_is_read_while_it_is_written() {
+    let yard = Yard::new();
+    let job = yard.job("a.txt", "x").await;
+    yard.running(job.id()).await;
+    yard.writes(job.id(), "one\ntwo\n\u{1b}[31mthree\u{1b}[0m\n").await;
+    let path = format!("/jobs/{}/logs", job.id());
+    assert_eq!(yard.get(&path).await.text(), "one\ntwo\n\u{1b}[31mthree\u{1b}[0m\n");
+    assert!(yard.get(&format!("{path}?tail=1")).await.text().contains("three"));
+    assert!(!yard.get(&format!("{path}?tail=1")).await.text().contains("two"));
+    let timed = yard.get(&format!("{path}?timestamps=1&tail=3")).await.text();
+    assert!(timed.starts_with("2026-01-02T03:04:05.678901234Z 0 stdout one\n"), "{timed}");
+
+    let part = ask(&yard, Method::GET, &path, "bytes=4-6").await;
+    assert_eq!((part.status, part.text().as_str()), (StatusCode::PARTIAL_CONTENT, "two"));
+    // It may grow, so nobody knows how long it will be.
+    assert_eq!(part.header(header::CONTENT_RANGE), "bytes 4-6/*");
+    let length = yard.get(&path).await.body.len();
+    let none = ask(&yard, Method::GET, &path, &format!("bytes={length}-")).await;
+    assert_eq!(none.code(), "range_not_satisfiable");
+
+    let page = yard.page(&format!("/status/{}", job.id())).await.text();
+    assert!(page.contains("one\ntwo\nthree\n"), "{page}");
+}
+
+#[tokio::test]
+async fn a_followed_log_goes_on_and_breaks_off_when_the_server_stops() {
+    let yard = Yard::new();
+    let job = yard.job("a.txt", "x").await;
+    yard.running(job.id()).await;
+    yard.writes(job.id(), "one\n").await;
+    let request = Request::get(format!("/jobs/{}/logs?follow=1", job.id()));
+    let response = yard.router.clone().oneshot(request.body(Body::empty()).unwrap()).await;
+    let mut body = response.unwrap().into_body().into_data_stream();
+    assert_eq!(&body.next().await.unwrap().unwrap()[..], b"one\n");
+    yard.writes(job.id(), "two\n").await;
+    assert_eq!(&body.next().await.unwrap().unwrap()[..], b"two\n");
+    yard.stop.cancel();
+    assert!(body.next().await.unwrap().is_err(), "an end would say that the log has ended");
 }

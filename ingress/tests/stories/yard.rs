@@ -7,10 +7,10 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use fileyard_ingress::{Health, Readiness, Services, Verdict, router};
 use fileyard_orchestrator::{
-    engine::{Network, User},
+    engine::{ContainerId, HostDirs, LogChunk, LogStream, Network, User},
     hint::Hints,
     intake::{Intake, UploadLimits},
-    log::Logs,
+    log::{AttemptLog, Logs},
     processor::{ParamKind, ParamSpec, Processor, Processors, Pull},
 };
 use fileyard_storage::{
@@ -37,6 +37,7 @@ pub(crate) struct Yard {
     pub(crate) health: Arc<Sick>,
     pub(crate) hints: Hints,
     pub(crate) stop: CancellationToken,
+    dirs: HostDirs,
     _data: tempfile::TempDir,
 }
 
@@ -83,6 +84,7 @@ impl Yard {
         let all: BTreeMap<_, _> =
             processors.into_iter().map(|p| (p.name.clone(), Arc::new(p))).collect();
         let processors = Processors { all, default: default.map(|name| name.parse().unwrap()) };
+        let dirs = HostDirs::new(data.path().join("attempts"), None);
         let hints = Hints::new();
         let stop = CancellationToken::new();
         let intake = Intake::new(
@@ -98,14 +100,19 @@ impl Yard {
             intake: intake.clone(),
             store: Arc::clone(&store),
             blobs: blobs.clone(),
-            logs: Arc::new(Logs::new(None, install, Arc::clone(&store), blobs.clone())),
+            logs: Arc::new(Logs::new(
+                Some(dirs.clone()),
+                install,
+                Arc::clone(&store),
+                blobs.clone(),
+            )),
             health: health.clone(),
             clock: clock.clone(),
             stop: stop.clone(),
             public_url: public_url.map(|url| url.parse().unwrap()),
         };
         let router = router(services);
-        Self { router, store, blobs, intake, clock, health, hints, stop, _data: data }
+        Self { router, store, blobs, intake, clock, health, hints, stop, dirs, _data: data }
     }
 
     /// Asks, and reads the whole answer.
@@ -199,6 +206,18 @@ impl Yard {
             });
         }
         self.apply(id, JobEvent::Own(fence, OwnerEvent::Succeed { result, outputs })).await
+    }
+
+    /// What the running container of a job writes.
+    pub(crate) async fn writes(&self, id: JobId, text: &str) {
+        let attempt = self.row(&id.to_string()).await.attempt.unwrap();
+        let container = ContainerId { install: self.store.install(), job: id, attempt };
+        let mut log = AttemptLog::open(&self.dirs.log(&container)).unwrap();
+        for line in text.split_inclusive('\n') {
+            let at = 1_767_323_045_678_901_234;
+            let bytes = Bytes::copy_from_slice(line.as_bytes());
+            log.append(&LogChunk { at, stream: LogStream::Stdout, bytes }).unwrap();
+        }
     }
 
     async fn blob(&self, key: BlobKey, bytes: &[u8]) -> (u64, Digest) {

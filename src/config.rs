@@ -18,10 +18,7 @@ use fileyard_orchestrator::{intake::UploadLimits, processor::Processors};
 use fileyard_storage::blob::BlobConfig;
 use url::Url;
 
-pub(crate) use self::{
-    section::nearest,
-    units::{duration, show_size},
-};
+pub(crate) use self::units::show_size;
 use self::{
     section::{Findings, Section},
     tree::{Table, Value},
@@ -35,7 +32,7 @@ pub(crate) const DEFAULT_FILE: &str = "fileyard.toml";
 pub(crate) struct Config {
     /// The file it was read from, if there was one.
     pub(crate) file: Option<PathBuf>,
-    /// Database, local files, state.
+    /// Database, local files, state; an absolute path.
     pub(crate) data: PathBuf,
     /// Containers at once; never 0.
     pub(crate) concurrency: usize,
@@ -179,10 +176,11 @@ fn merged(
 
 /// Every key there is, once.
 fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config {
-    let data = PathBuf::from(root.text("data", "./fileyard-data"));
-    if data.as_os_str().is_empty() {
-        root.refuse("data", "must not be empty".into());
-    }
+    // Absolute, because a container engine binds no other path.
+    let data = std::path::absolute(root.text("data", "./fileyard-data")).unwrap_or_else(|_| {
+        root.refuse("data", "must name a directory".into());
+        PathBuf::default()
+    });
     let concurrency = match root.integer("concurrency", 0, 0, 10_000) {
         0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
         some => some as usize,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use fileyard_orchestrator::{
     engine::{Network, User},
     processor::{ParamKind, ParamSpec, Processor, Processors, Pull},
+    template,
 };
 use fileyard_storage::{id::ProcessorName, job::ReasonCode};
 use serde_json::Value as Json;
@@ -82,8 +83,8 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
             "never" => Pull::Never,
             _ => Pull::Missing,
         },
-        entrypoint: arguments(&section, "entrypoint"),
-        command: arguments(&section, "command"),
+        entrypoint: arguments(&section, "entrypoint", &params),
+        command: arguments(&section, "command", &params),
         accepts: accepts(&section),
         timeout,
         grace: section.duration("grace", "10s"),
@@ -105,11 +106,18 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
     processor
 }
 
-fn arguments(section: &Section<'_>, key: &str) -> Vec<String> {
+fn arguments(
+    section: &Section<'_>,
+    key: &str,
+    params: &BTreeMap<String, ParamSpec>,
+) -> Vec<String> {
     let arguments = section.list(key);
     for argument in &arguments {
         if argument.contains('\0') {
             section.refuse(key, "must not hold a NUL".into());
+        }
+        if let Err(message) = template::check(argument, params.keys().map(String::as_str)) {
+            section.refuse(key, message);
         }
     }
     arguments

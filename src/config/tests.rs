@@ -39,7 +39,7 @@ fn blocks_of_toml() -> Vec<&'static str> {
 #[test]
 fn nothing_written_is_the_defaults() {
     let config = read("").unwrap();
-    assert_eq!(config.data, PathBuf::from("./fileyard-data"));
+    assert_eq!(config.data, std::path::absolute("fileyard-data").unwrap());
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8787");
     assert_eq!(config.store.part_size, 8 << 20);
     assert_eq!((config.uploads.max_size, config.uploads.max_files), (10 << 30, 100));
@@ -90,7 +90,7 @@ fn the_environment_beats_the_file_and_the_command_line_both() {
     ]);
     let sources = Sources { listen: Some("127.0.0.1:3".into()), ..Sources::default() };
     let config = Config::read(Some(("f", text)), &environment, &sources).unwrap();
-    assert_eq!(config.data, PathBuf::from("environment"));
+    assert_eq!(config.data, std::path::absolute("environment").unwrap());
     assert_eq!(config.concurrency, 7);
     assert_eq!(config.http.listen.port(), 3);
     assert!(!config.store.path_style);
@@ -234,6 +234,8 @@ fn wrong_processors_are_told_at_start_not_by_their_first_job() {
         "command = 'ffmpeg -i'",
         "command = ['a', 1]",
         "command = [\"a\\u0000\"]",
+        "command = ['{inptu}', '{param.height}', 'a{b', '{']",
+        "entrypoint = ['{nothing}']",
         "accepts = ['video', 'video/', '*/mp4', '.', 'a/b/c', '']",
         "timeout = '0s'",
         "grace = 10",

@@ -8,7 +8,7 @@ const TIMES: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Bytes, from `64MiB`: a whole number and a unit of 1,024s.
-pub(crate) fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = (&text[..at], text[at..].trim());
@@ -39,7 +39,7 @@ fn not_a_size(text: &str) -> String {
 }
 
 /// A time, from `10m` or `1h30m`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a duration; write one such as \"10m\" or \"1h30m\"");
     let mut rest = text.trim();
     let mut millis = 0_u64;

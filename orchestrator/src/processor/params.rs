@@ -100,7 +100,7 @@ impl ParamKind {
     /// Whether a value is of this type and within its bounds.
     #[must_use]
     pub fn admits(&self, value: &Value) -> bool {
-        fn within<T: PartialOrd>(n: T, min: &Option<T>, max: &Option<T>) -> bool {
+        fn within<T: PartialOrd + Copy>(n: T, min: &Option<T>, max: &Option<T>) -> bool {
             min.as_ref().is_none_or(|min| n >= *min) && max.as_ref().is_none_or(|max| n <= *max)
         }
         match self {

@@ -43,6 +43,25 @@ impl BlobStore {
         Ok(())
     }
 
+    /// What [`BlobStore::claim`] would say, without making the store ours: whether it is already.
+    /// Of an install that is not drawn yet (`None`) no store can be.
+    ///
+    /// # Errors
+    /// As [`BlobStore::claim`].
+    pub async fn examine(&self, install: Option<InstallId>) -> Result<bool, BlobError> {
+        let owner = self.owner().await?;
+        match (&owner, install) {
+            (Some(owner), Some(install)) => self.must_be(install, owner)?,
+            (Some(owner), None) => {
+                let (store, owner) = (self.name(), owner.clone());
+                return Err(BlobError::OtherInstall { store, owner, ours: "a new one".into() });
+            }
+            (None, _) => {}
+        }
+        self.probe().await?;
+        Ok(owner.is_some())
+    }
+
     /// Makes this our store, whosever it was.
     ///
     /// # Errors

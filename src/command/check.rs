@@ -1,0 +1,254 @@
+//! `fileyard check`: config, data directory, store and engine, as `serve` would find them.
+//!
+//! It leaves everything as it was: what `serve` would make is named and not made. Only
+//! `--take-over-store` changes something, and then that alone.
+
+use std::{
+    fs, io,
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
+
+use fileyard_orchestrator::engine::{EngineError, EngineReport, HostDirs, docker::DockerEngine};
+use fileyard_storage::{
+    Store,
+    blob::{BlobError, BlobStore},
+    id::InstallId,
+    sqlite::{DataLock, LockError, OpenError, SqliteStore},
+};
+use serde::Serialize;
+
+use super::{ConfigArgs, say, show::plain};
+use crate::{config::Config, failure::Failure};
+
+/// What is looked at.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Make this install the owner of the store, whosever it was
+    #[arg(long)]
+    take_over_store: bool,
+    /// JSON on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What was found, in the order in which `serve` would come across it.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    ok: bool,
+    parts: Vec<Part>,
+}
+
+/// One part of the whole.
+#[derive(Debug, Serialize)]
+struct Part {
+    part: &'static str,
+    ok: bool,
+    /// What it is, or what is wrong and the one fix.
+    message: String,
+    warnings: Vec<String>,
+}
+
+/// What is known of the data directory.
+enum Data {
+    /// It would be made.
+    Absent,
+    /// It is there, without a database.
+    Empty(#[expect(dead_code, reason = "held while the store is looked at")] DataLock),
+    /// It is there, with this database.
+    Ours(SqliteStore),
+    /// A server runs on it.
+    Taken,
+    /// It cannot be used.
+    Broken,
+}
+
+/// Looks at everything and says what it found.
+pub(crate) async fn run(args: &Args) -> Result<(), Failure> {
+    let config = Config::load(&args.config.sources(None))?;
+    let mut report = Report::default();
+    let made = Made::watch(&config.data);
+    report.note("config", Ok(config_in_words(&config)));
+    let data = data(&config, &mut report, args.take_over_store);
+    report.note("listen", listen(&config, matches!(data, Data::Taken)));
+    store(&config, &data, args.take_over_store, &mut report).await;
+    drop(data);
+    engine(&config, &mut report).await;
+    made.remove();
+    report.ok = report.parts.iter().all(|part| part.ok);
+    report.say(args.json)?;
+    if report.ok { Ok(()) } else { Err(Failure::Shown) }
+}
+
+fn config_in_words(config: &Config) -> String {
+    let file = config.file.as_ref().map(|file| file.display().to_string());
+    let file = file.unwrap_or_else(|| "no fileyard.toml; the defaults hold".into());
+    let processors = &config.processors;
+    let names: Vec<&str> = processors.all.keys().map(|name| name.as_str()).collect();
+    let default = processors.default.as_ref().map(|name| format!(", {name} by default"));
+    match names.as_slice() {
+        [] => format!("{file}; no processor yet: add [processors.NAME] with an image"),
+        names => {
+            format!("{file}; processors: {}{}", names.join(", "), default.unwrap_or_default())
+        }
+    }
+}
+
+fn data(config: &Config, report: &mut Report, take_over: bool) -> Data {
+    let path = &config.data;
+    let shown = path.display();
+    if !path.exists() && !take_over {
+        report.note("data", Ok(format!("{shown} would be made")));
+        return Data::Absent;
+    }
+    let locked = match DataLock::acquire(path) {
+        Ok(lock) => lock,
+        Err(LockError::Held { pid, .. }) if !take_over => {
+            let who = pid.map_or("another process".into(), |pid| format!("process {pid}"));
+            let message = format!("{shown} is in use by {who}, which may be this very fileyard");
+            report.note("data", Ok(message));
+            return Data::Taken;
+        }
+        Err(error) => {
+            report.note("data", Err(error.to_string()));
+            return Data::Broken;
+        }
+    };
+    if !path.join("fileyard.db").exists() && !take_over {
+        report.note("data", Ok(format!("{shown} is there; its database would be made")));
+        return Data::Empty(locked);
+    }
+    match SqliteStore::open_locked(locked) {
+        Ok(rows) => {
+            report.note("data", Ok(format!("{shown}, install {}", rows.install())));
+            Data::Ours(rows)
+        }
+        Err(error) => {
+            let error: OpenError = error;
+            report.note("data", Err(error.to_string()));
+            Data::Broken
+        }
+    }
+}
+
+fn listen(config: &Config, taken: bool) -> Result<String, String> {
+    let address = config.http.listen;
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(format!("{address} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && taken => {
+            Ok(format!("{address} is taken, as is to be expected while fileyard runs"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(format!(
+            "{address} is taken by another program; stop it, or set http.listen to another address"
+        )),
+        Err(error) => Err(format!("{address} cannot be listened on: {error}")),
+    }
+}
+
+async fn store(config: &Config, data: &Data, take_over: bool, report: &mut Report) {
+    let local = config.store.url.is_empty();
+    let install: Option<InstallId> = match data {
+        Data::Ours(rows) => Some(rows.install()),
+        Data::Absent | Data::Empty(_) if local => {
+            let blobs = config.data.join("blobs");
+            return report.note("store", Ok(format!("files in {} would be made", blobs.display())));
+        }
+        Data::Absent | Data::Empty(_) => None,
+        Data::Taken | Data::Broken if local => {
+            return report.note("store", Ok("files in the data directory".into()));
+        }
+        Data::Taken | Data::Broken => {
+            let message =
+                format!("{} was not asked: whose it should be is not known", config.store.url);
+            return report.note("store", Ok(message));
+        }
+    };
+    let result = match BlobStore::open(&config.store, &config.data) {
+        Ok(blobs) => examined(&blobs, install, take_over).await,
+        Err(error) => Err(error),
+    };
+    report.note("store", result.map_err(|error| error.to_string()));
+}
+
+async fn examined(
+    blobs: &BlobStore,
+    install: Option<InstallId>,
+    take_over: bool,
+) -> Result<String, BlobError> {
+    let name = blobs.name();
+    if let (Some(install), true) = (install, take_over) {
+        blobs.take_over(install).await?;
+        return Ok(format!("{name} is this install's from now on"));
+    }
+    Ok(match blobs.examine(install).await? {
+        true => format!("{name} can be written, read and deleted from"),
+        false => format!("{name} can be written, read and deleted from; it would become ours"),
+    })
+}
+
+async fn engine(config: &Config, report: &mut Report) {
+    let dirs = HostDirs::new(config.data.join("tmp").join("attempts"), None);
+    let answer = match DockerEngine::new(&config.engine.docker_host, dirs) {
+        Ok(engine) => engine.check().await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(found) => report.parts.push(engine_in_words(found)),
+        Err(error @ EngineError::Unavailable(_)) => {
+            let fix = "start Docker, or set engine.docker_host; until then jobs are taken and wait";
+            report.note("engine", Err(format!("{error}; {fix}")));
+        }
+        Err(error) => report.note("engine", Err(error.to_string())),
+    }
+}
+
+fn engine_in_words(found: EngineReport) -> Part {
+    let mut message = format!("{} {} ({})", found.engine, found.version, found.facts.join(", "));
+    for refusal in &found.refusals {
+        message = format!("{message}; {refusal}");
+    }
+    let ok = found.refusals.is_empty();
+    Part { part: "engine", ok, message, warnings: found.warnings }
+}
+
+impl Report {
+    fn note(&mut self, part: &'static str, result: Result<String, String>) {
+        let ok = result.is_ok();
+        let message = result.unwrap_or_else(|message| message);
+        self.parts.push(Part { part, ok, message, warnings: vec![] });
+    }
+
+    fn say(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            return say(&serde_json::to_string(self).expect("a report is JSON"));
+        }
+        for part in &self.parts {
+            let mark = if part.ok { "ok" } else { "!!" };
+            say(&format!("{mark}  {:<8} {}", part.part, plain(&part.message)))?;
+            for warning in &part.warnings {
+                say(&format!("    {:<8} warning: {}", "", plain(warning)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Directories that were not there before: the engine is shown one, which must then go again.
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn watch(data: &Path) -> Self {
+        let tmp = data.join("tmp");
+        let all = [tmp.join("attempts"), tmp, data.to_owned()];
+        Self(all.into_iter().filter(|dir| !dir.exists()).collect())
+    }
+
+    /// Only empty ones can be removed, so nothing that somebody else put there is lost.
+    fn remove(self) {
+        for dir in self.0 {
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}

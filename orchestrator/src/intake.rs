@@ -293,7 +293,8 @@ impl Intake {
         let key = upload.key();
         let aborted = match multipart {
             Some(multipart) => self.0.blobs.abort(&key, multipart).await,
-            None => Ok(()),
+            // The store may have given it an id just before its owner died.
+            None => self.0.blobs.abort_open(&key).await,
         };
         let cleared = match aborted {
             Ok(()) => self.0.blobs.delete(&key).await,

@@ -134,7 +134,7 @@ impl BlobStore {
         self.write_now(&BlobKey::Marker, text.into()).await
     }
 
-    /// Writes, reads and deletes.
+    /// Writes, reads, lists uploads and deletes.
     async fn probe(&self) -> Result<(), BlobError> {
         let sent = Bytes::from(rand::random::<u128>().to_string());
         let odd = |what: &str| {
@@ -151,6 +151,8 @@ impl BlobStore {
             Err(BlobError::NotFound(_)) => return odd("does not have what was just written to it"),
             read => read?,
         };
+        // A permission of its own, which a crash is no time to find missing.
+        self.abort_open(&BlobKey::Probe).await?;
         self.delete(&BlobKey::Probe).await?;
         if read == sent { Ok(()) } else { odd("gives back other bytes than were written to it") }
     }

@@ -50,6 +50,12 @@ impl Uploads {
         let body = String::from_utf8_lossy(&body);
         if status.is_success() {
             Ok(of(&body, path.as_ref()))
+        } else if body.contains("<Code>NotImplemented</Code>") {
+            tracing::warn!(
+                "this store does not list uploads: one whose id was lost in a crash stays there \
+                 until the store's own rules end it"
+            );
+            Ok(Vec::new())
         } else {
             Err(wrong(format!("{status}: {body}").into()))
         }

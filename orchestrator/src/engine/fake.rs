@@ -5,7 +5,7 @@
 //! It isolates nothing and must never run what a stranger wrote.
 
 mod controls;
-mod program;
+pub mod program;
 mod state;
 #[cfg(test)]
 mod tests;

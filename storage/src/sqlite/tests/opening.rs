@@ -138,30 +138,40 @@ fn the_lock_outlives_a_stop_and_dies_with_its_process() {
     let data = tempfile::tempdir().unwrap();
     drop(DataLock::acquire(data.path()).unwrap());
     let mut holder = hold(data.path());
-    let pid = holder.id();
-    let signal = |signal| kill_process(Pid::from_child(&holder), signal).unwrap();
+    let pid = holder.0.id();
 
-    signal(Signal::STOP);
+    kill_process(Pid::from_child(&holder.0), Signal::STOP).unwrap();
     let error = DataLock::acquire(data.path()).unwrap_err();
     assert!(matches!(error, LockError::Held { pid: Some(named), .. } if named == pid), "{error:?}");
-    signal(Signal::KILL);
-    holder.wait().unwrap();
+    holder.0.kill().unwrap();
+    holder.0.wait().unwrap();
     drop(DataLock::acquire(data.path()).unwrap());
+}
+
+/// A process that does not outlive the test, not even stopped.
+struct Holder(Child);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Another process that holds the lock, by the same means as ours: flock(1) would leave its child
 /// with it, so this is this test's own program, told to do nothing but that.
-fn hold(data: &Path) -> Child {
+fn hold(data: &Path) -> Holder {
     use std::io::{BufRead, BufReader};
     let test = "sqlite::tests::opening::holder";
-    let mut holder = Command::new(std::env::current_exe().unwrap())
+    let holder = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--ignored", "--nocapture"])
         .env("FILEYARD_TEST_HOLD", data)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    let mut holder = Holder(holder);
+    let lines = BufReader::new(holder.0.stdout.take().unwrap()).lines();
     let held = lines.map_while(Result::ok).any(|line| line.contains("held"));
     assert!(held, "the other process ended without the lock");
     holder

@@ -114,6 +114,7 @@ function upload(form) {
     request = null;
     failed.textContent = text;
     failed.hidden = !text;
+    if (text) failed.scrollIntoView({ block: "nearest" });
   }
 
   function start() {

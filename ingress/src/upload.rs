@@ -137,7 +137,8 @@ async fn receive_form(
             }
             "file" => files.extend(receive(&intake, &mut form, &part, processor.as_ref()).await?),
             "processor" => {
-                order.processor = Some(form.value("processor").await?);
+                let name = form.value("processor").await?;
+                order.processor = one_of(order.processor, name)?;
                 processor = named(&intake, &order)?;
             }
             name => match name.strip_prefix("param.") {
@@ -193,7 +194,9 @@ async fn receive_raw(
 ) -> Result<Submitted, Problem> {
     let (processor, name) = of_path(uri.path());
     let mut order = ordered(query);
-    order.processor = processor.or(order.processor);
+    if let Some(processor) = processor {
+        order.processor = one_of(order.processor, processor)?;
+    }
     let processor = intake.processors().choose(order.processor.as_deref());
     let processor = processor.map_err(IntakeError::from)?;
     processor.check_params(&order.params).map_err(IntakeError::from)?;
@@ -216,7 +219,21 @@ async fn receive_raw(
     Ok(intake.submit(vec![file], order).await?)
 }
 
-/// What the query asks for; a form's own fields, and a path, go before it.
+/// The processor that two places name: if they name one, it is the same one.
+fn one_of(before: Option<String>, name: String) -> Result<Option<String>, Problem> {
+    match before.filter(|before| !before.is_empty()) {
+        Some(before) if !name.is_empty() && before != name => {
+            let clip = |name: &str| -> String { name.chars().take(80).collect() };
+            let detail =
+                format!("two processors are named: {:?} and {:?}", clip(&before), clip(&name));
+            Err(Problem::new(Code::BadParam, detail))
+        }
+        Some(before) => Ok(Some(before)),
+        None => Ok(Some(name)),
+    }
+}
+
+/// What the query asks for. A form's own params go before the query's.
 fn ordered(query: Pairs) -> Order {
     let mut order = Order::default();
     for (name, value) in query {

@@ -200,13 +200,7 @@ impl Intake {
         let mut arrivals = Vec::with_capacity(files.len());
         for file in files {
             let input = file.input();
-            if !processor.accepts(&input.content_type, &input.name) {
-                return Err(IntakeError::UnsupportedType {
-                    name: input.name.clone(),
-                    content_type: input.content_type.clone(),
-                    accepts: processor.accepts.clone(),
-                });
-            }
+            receiving::accepted(processor, &input.name, &input.content_type)?;
             let job = NewJob {
                 id: file.upload().job,
                 tenant: file.upload().tenant.clone(),

@@ -27,7 +27,7 @@ async fn a_file_sent_by_form_is_a_job_and_can_be_read_back() {
 }
 
 #[tokio::test]
-async fn fields_come_in_any_order_and_the_forms_own_beat_the_query() {
+async fn fields_come_in_any_order_and_a_forms_own_params_beat_the_query() {
     let yard = Yard::new();
     let png = "\u{1}png";
     let form = Form::default()
@@ -37,7 +37,8 @@ async fn fields_come_in_any_order_and_the_forms_own_beat_the_query() {
         .field("processor", "pictures")
         .field("param.keep_colours", "false")
         .field("param.keep_colours", "true");
-    let answer = yard.post("/upload?processor=text&param.height=200&param.label=abc", form).await;
+    let answer =
+        yard.post("/upload?processor=pictures&param.height=200&param.label=abc", form).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
     let params = &answer.json()["jobs"][0]["params"];
     assert_eq!(params["height"], 480);
@@ -100,6 +101,7 @@ async fn a_form_with_one_bad_thing_leaves_nothing() {
         (two().field("param.height", "1"), 422, "bad_param"),
         (two().field("processor", "pictures").field("param.height", "1"), 422, "bad_param"),
         (two().field("processor", "pictures"), 415, "unsupported_type"),
+        (two().field("processor", "text").field("processor", "pictures"), 422, "bad_param"),
         (two().file("c", &large), 413, "too_large"),
         (two().file("c", "3").file("d", "4"), 413, "too_large"),
         (two().field("param.x", &"x".repeat(70_000)), 400, "bad_multipart"),
@@ -173,6 +175,7 @@ async fn a_bare_body_that_can_not_be_a_job_leaves_nothing() {
     for (path, body, length, status, code) in [
         ("/upload/nope/a", "x", None, 404, "unknown_processor"),
         ("/upload/a?processor=nope", "x", None, 404, "unknown_processor"),
+        ("/upload/text/a?processor=pictures", "x", None, 422, "bad_param"),
         ("/upload/pictures/a.txt", "x", None, 415, "unsupported_type"),
         ("/upload/text/a?param.x=1", "x", None, 422, "bad_param"),
         ("/upload/text/a", large.as_str(), None, 413, "too_large"),

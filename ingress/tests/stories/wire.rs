@@ -89,6 +89,20 @@ async fn a_refusal_reaches_a_client_that_still_sends() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_wrong_type_is_refused_before_all_of_it_is_there() {
+    let yard = Yard::new();
+    let mut stream = TcpStream::connect(served(yard.router.clone()).await).await.unwrap();
+    let length = LIMITS.max_size as usize;
+    stream.write_all(head("PUT", "/upload/pictures/a", length, "").as_bytes()).await.unwrap();
+    stream.write_all(&vec![b'x'; length - 1]).await.unwrap();
+    // The last byte never comes, and the answer does.
+    let answer = answer(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+    drop(stream);
+    yard.nothing_is_left().await;
+}
+
+#[tokio::test]
 async fn a_client_that_waits_to_be_told_is_refused_before_it_sends() {
     let yard = Yard::new();
     let mut stream = TcpStream::connect(served(yard.router.clone()).await).await.unwrap();

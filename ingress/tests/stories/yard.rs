@@ -63,7 +63,7 @@ impl Health for Sick {
     }
 }
 
-pub(crate) const LIMITS: UploadLimits = UploadLimits { max_size: 100_000, max_files: 3 };
+pub(crate) const LIMITS: UploadLimits = UploadLimits { max_size: 2_000_000, max_files: 3 };
 
 impl Yard {
     pub(crate) fn new() -> Self {

@@ -15,11 +15,14 @@ use fileyard_storage::{
 };
 
 use super::{Intake, IntakeError, UPLOAD_LEASE};
+use crate::processor::Processor;
 
 /// An upload that receives bytes.
 pub struct Receiving {
     claim: Claim,
     writer: Option<BlobWriter>,
+    /// Its type is known, and taken.
+    checked: bool,
 }
 
 /// An upload whose bytes are all stored, and that is nobody's job yet.
@@ -38,13 +41,13 @@ impl Receiving {
         let writer =
             intake.0.blobs.writer(upload.key(), intake.0.limits.max_size, Arc::new(recorder));
         intake.live().insert(upload.id);
-        Self { claim: Claim { intake, upload, held: true }, writer: Some(writer) }
+        Self { claim: Claim { intake, upload, held: true }, writer: Some(writer), checked: false }
     }
 
     /// Takes more of the file; returns when there is room for more.
     ///
     /// # Errors
-    /// [`IntakeError::TooLarge`], or what the store said. Drop the upload then.
+    /// [`IntakeError::TooLarge`], [`IntakeError::UnsupportedType`], or what the store said. Drop the upload then.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), IntakeError> {
         let limit = self.claim.intake.0.limits.max_size;
         let writer = self.writer.as_mut().expect("a receiving upload has its writer");
@@ -53,7 +56,24 @@ impl Receiving {
         }
         writer.write(bytes).await?;
         failpoint::hit("mid-body");
-        Ok(())
+        self.check_type()
+    }
+
+    /// Refuses what its processor will not take, as soon as that is known: a client need not send
+    /// all of it first.
+    fn check_type(&mut self) -> Result<(), IntakeError> {
+        let Self { claim, writer: Some(writer), checked: checked @ false } = self else {
+            return Ok(());
+        };
+        let Claim { intake, upload, .. } = claim;
+        let processor = upload.processor.as_ref().and_then(|name| intake.processors().get(name));
+        match (processor, writer.content_type(&upload.name)) {
+            (Some(processor), Some(content_type)) => {
+                *checked = true;
+                accepted(processor, &upload.name, &content_type)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The file is whole.
@@ -115,9 +135,25 @@ impl Drop for Receiving {
         if let Some(writer) = self.writer.take() {
             let claim = self.claim.pass_on();
             let tasks = claim.intake.0.tasks.clone();
-            tasks.spawn(Self { claim, writer: Some(writer) }.abandon());
+            tasks.spawn(Self { claim, writer: Some(writer), checked: true }.abandon());
         }
     }
+}
+
+/// Whether a processor takes a file of this name and type.
+pub(super) fn accepted(
+    processor: &Processor,
+    name: &str,
+    content_type: &str,
+) -> Result<(), IntakeError> {
+    if processor.accepts(content_type, name) {
+        return Ok(());
+    }
+    Err(IntakeError::UnsupportedType {
+        name: name.to_owned(),
+        content_type: content_type.to_owned(),
+        accepts: processor.accepts.clone(),
+    })
 }
 
 /// This process's claim on an upload: while it is held, a sweep leaves the upload alone; dropped

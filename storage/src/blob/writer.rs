@@ -31,6 +31,8 @@ pub struct BlobWriter {
     recorder: Arc<dyn Recorder>,
     piece: BytesMut,
     offset: u64,
+    /// Of the first piece, once it is full.
+    sniffed: Option<Option<&'static str>>,
     link: Link,
 }
 
@@ -62,7 +64,7 @@ impl BlobWriter {
         recorder: Arc<dyn Recorder>,
     ) -> Self {
         let (piece, link) = (BytesMut::new(), Link::Idle);
-        Self { store, key, max_size, recorder, piece, offset: 0, link }
+        Self { store, key, max_size, recorder, piece, offset: 0, sniffed: None, link }
     }
 
     /// Takes `bytes`, waiting while the store is slower than they arrive.
@@ -88,6 +90,7 @@ impl BlobWriter {
             self.up().store(self.offset, Ordering::Relaxed);
             if self.piece.len() == PIECE {
                 let piece = std::mem::take(&mut self.piece).freeze();
+                self.sniffed.get_or_insert_with(|| sniff::sniff(&piece));
                 self.send(Message::Piece(piece)).await?;
             }
         }
@@ -95,6 +98,12 @@ impl BlobWriter {
             Link::Failed(error) => Err(error.clone()),
             _ => Ok(()),
         }
+    }
+
+    /// What it will be with this name, as soon as enough of it is there to tell.
+    #[must_use]
+    pub fn content_type(&self, name: &str) -> Option<String> {
+        self.sniffed.map(|sniffed| sniff::content_type(sniffed, name))
     }
 
     /// Bytes taken so far.

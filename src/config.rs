@@ -4,6 +4,7 @@
 //! A key that this version could not honour is refused, never read and forgotten. Everything wrong
 //! is said at once, each with its place, its key and what was meant.
 
+mod concerns;
 mod processors;
 mod section;
 mod tree;
@@ -194,178 +195,16 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
         concurrency,
         min_free,
         queue_timeout,
-        http: http(root.section("http")),
-        store: store(root.section("store"), environment),
-        uploads: uploads(root.section("uploads")),
-        engine: engine(root.section("engine"), environment),
+        http: concerns::http(root.section("http")),
+        store: concerns::store(root.section("store"), environment),
+        uploads: concerns::uploads(root.section("uploads")),
+        engine: concerns::engine(root.section("engine"), environment),
         processors: processors::read(&root, &default),
     };
-    database(root.section("database"));
-    urls(root.section("urls"));
+    concerns::database(root.section("database"));
+    concerns::urls(root.section("urls"));
     root.finish();
     config
-}
-
-const NO_KEYS: &str = "this version of fileyard has no API keys yet, so it listens on a loopback \
-                       address alone and takes neither a key nor a way around it";
-
-fn http(section: Section<'_>) -> HttpConfig {
-    const LISTEN: &str = "127.0.0.1:8787";
-    let text = section.text("listen", LISTEN);
-    let fallback = SocketAddr::from(([127, 0, 0, 1], 8787));
-    let numeric = match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => text.clone(),
-    };
-    let listen = numeric.parse().unwrap_or_else(|_| {
-        section.refuse(
-            "listen",
-            format!("{text:?} is not an address with a port; write one such as {LISTEN:?}"),
-        );
-        fallback
-    });
-    if !listen.ip().is_loopback() {
-        section.refuse(
-            "listen",
-            format!(
-                "{text:?} is not a loopback address: this version of fileyard has no API keys \
-                 yet, so whoever reached it could use it; write one such as {LISTEN:?}"
-            ),
-        );
-    }
-    section.later("api_key", "", NO_KEYS);
-    section.later("auth", "", NO_KEYS);
-    section.later_list(
-        "allowed_hosts",
-        "this version of fileyard does not check Host yet, so there is nothing to allow",
-    );
-    section.later_list(
-        "allowed_origins",
-        "this version of fileyard answers no other origins' scripts yet (CORS)",
-    );
-    let public = section.text("public_url", "");
-    let public_url = (!public.is_empty())
-        .then(|| public_url(&public))
-        .and_then(|url| url.map_err(|message| section.refuse("public_url", message)).ok());
-    section.finish();
-    HttpConfig { listen, public_url }
-}
-
-fn public_url(text: &str) -> Result<Url, String> {
-    let wrong = || {
-        format!("{text:?} is not such an address; write one such as \"https://files.example.org\"")
-    };
-    let url = Url::parse(text).map_err(|_| wrong())?;
-    let bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    (matches!(url.scheme(), "http" | "https") && bare).then_some(url).ok_or_else(wrong)
-}
-
-fn store(section: Section<'_>, environment: &[(OsString, OsString)]) -> BlobConfig {
-    let url = section.text("url", "");
-    let s3 = url.starts_with("s3://");
-    if !(url.is_empty() || url == "memory://" || s3) {
-        section.refuse(
-            "url",
-            format!("must be \"\" (files in `data`), \"s3://bucket/prefix\" or \"memory://\", not {url:?}"),
-        );
-    }
-    if s3 && url["s3://".len()..].split('/').next().unwrap_or_default().is_empty() {
-        section.refuse("url", format!("{url:?} names no bucket; write \"s3://bucket/prefix\""));
-    }
-    let endpoint = section.text("endpoint", "");
-    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    if !endpoint.is_empty() && !Url::parse(&endpoint).is_ok_and(|url| is_http(&url)) {
-        section.refuse(
-            "endpoint",
-            format!("{endpoint:?} is not an address; write one such as \"http://127.0.0.1:9000\""),
-        );
-    }
-    let mut access_key_id = section.text("access_key_id", "");
-    let mut secret_access_key = section.text("secret_access_key", "");
-    if s3 && access_key_id.is_empty() && secret_access_key.is_empty() {
-        access_key_id = variable(environment, "AWS_ACCESS_KEY_ID");
-        secret_access_key = variable(environment, "AWS_SECRET_ACCESS_KEY");
-        if !variable(environment, "AWS_SESSION_TOKEN").is_empty() {
-            section.refuse(
-                "access_key_id",
-                "this version of fileyard takes no temporary credentials yet \
-                 (AWS_SESSION_TOKEN is set); name lasting ones"
-                    .into(),
-            );
-        }
-    }
-    if s3 && (access_key_id.is_empty() || secret_access_key.is_empty()) {
-        let missing = if access_key_id.is_empty() { "access_key_id" } else { "secret_access_key" };
-        section.refuse(
-            missing,
-            "is missing: set it here, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".into(),
-        );
-    }
-    let part_size = section.size("part_size", "8MiB", "5MiB");
-    if part_size > 5 << 30 {
-        section.refuse("part_size", "must be at most \"5GiB\", the most S3 takes".into());
-    }
-    let config = BlobConfig {
-        url,
-        endpoint,
-        region: section.text("region", "us-east-1"),
-        path_style: section.boolean("path_style", true),
-        access_key_id,
-        secret_access_key,
-        part_size,
-    };
-    section.finish();
-    config
-}
-
-fn uploads(section: Section<'_>) -> UploadLimits {
-    let limits = UploadLimits {
-        max_size: section.size("max_size", "10GiB", "1B"),
-        max_files: section.integer("max_files", 100, 1, 10_000) as usize,
-    };
-    section.later(
-        "memory",
-        "256MiB",
-        "this version of fileyard does not bound the memory of all uploads together yet",
-    );
-    section.finish();
-    limits
-}
-
-fn engine(section: Section<'_>, environment: &[(OsString, OsString)]) -> EngineConfig {
-    if section.word("kind", "auto", &["auto", "docker", "oci"]) == "oci" {
-        let message = "this version of fileyard does not have its own engine (\"oci\") yet; \
-                       write \"auto\" or \"docker\"";
-        section.refuse("kind", message.into());
-    }
-    let written = section.text("docker_host", "");
-    section.finish();
-    let docker_host =
-        if written.is_empty() { variable(environment, "DOCKER_HOST") } else { written };
-    EngineConfig { docker_host }
-}
-
-fn database(section: Section<'_>) {
-    section.later(
-        "url",
-        "",
-        "this version of fileyard has no other database than SQLite in `data` yet; leave it empty",
-    );
-    section.finish();
-}
-
-fn urls(section: Section<'_>) {
-    const WHY: &str = "this version of fileyard does not have the `urls` contract yet";
-    if section.integer("port", 8788, 1, 65_535) != 8788 {
-        section.refuse("port", WHY.into());
-    }
-    section.later("networks", "10.213.0.0/16", WHY);
-    section.finish();
-}
-
-fn variable(environment: &[(OsString, OsString)], name: &str) -> String {
-    let found = environment.iter().find(|(key, _)| key == name);
-    found.and_then(|(_, value)| value.to_str()).unwrap_or_default().to_owned()
 }
 
 impl Problem {

@@ -252,3 +252,49 @@ impl Made {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! What is found of a data directory and its store, and that finding it leaves no trace.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// What is said of data directory and store, and what is then in the directory.
+    async fn found(config: &Config) -> (Vec<String>, Vec<String>) {
+        let mut report = Report::default();
+        let data = data(config, &mut report, false);
+        store(config, &data, false, &mut report).await;
+        drop(data);
+        assert!(report.parts.iter().all(|part| part.ok));
+        let files = fs::read_dir(&config.data).into_iter().flatten();
+        let mut files: Vec<String> =
+            files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        (report.parts.into_iter().map(|part| part.message).collect(), files)
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_looked_at_and_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::for_testing(&dir.path().join("data"));
+        let shown = config.data.display().to_string();
+
+        let (words, files) = found(&config).await;
+        assert_eq!(words[0], format!("{shown} would be made"));
+        assert_eq!(words[1], format!("files in {shown}/blobs would be made"));
+        assert!(files.is_empty() && !config.data.exists());
+
+        let rows = SqliteStore::open(&config.data).unwrap();
+        let (words, _) = found(&config).await;
+        assert!(words[0].contains(&format!("is in use by process {}", std::process::id())));
+        let install = rows.install();
+        BlobStore::open(&config.store, &config.data).unwrap().claim(install).await.unwrap();
+        drop(rows);
+
+        let (words, files) = found(&config).await;
+        assert_eq!(words[0], format!("{shown}, install {install}"));
+        assert_eq!(words[1], format!("{shown}/blobs can be written, read and deleted from"));
+        assert_eq!(found(&config).await.1, files);
+    }
+}

@@ -27,7 +27,7 @@ pub(crate) enum Reply {
 
 /// A server for one story. It ends with the test's process.
 pub(crate) struct Server {
-    url: String,
+    pub(crate) url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 

@@ -57,8 +57,7 @@ impl Inner {
             return Err(WaitingFor::Engine);
         }
         let name = &job.asked.processor;
-        let processor =
-            self.parts.processors.all.get(name).ok_or(WaitingFor::ProcessorRemoved)?;
+        let processor = self.parts.processors.all.get(name).ok_or(WaitingFor::ProcessorRemoved)?;
         if !self.images.open(processor) {
             return Err(WaitingFor::Image);
         }

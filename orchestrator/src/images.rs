@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Knows which images are there.
-pub struct ImageGate {
+pub(crate) struct ImageGate {
     engine: Arc<dyn Engine>,
     hints: Hints,
     known: Arc<Mutex<HashMap<String, Fetch>>>,

@@ -1,9 +1,240 @@
 //! Decides: what is accepted, what runs, where, and what its ending means.
+//!
+//! [`Orchestrator::tick`] reads the truth, takes idempotent steps, and says when to come back.
+//! Wake-ups are hints; polling is the guarantee. A claim is made only by a tracked task.
 
 pub mod contract;
+mod dispatch;
 pub mod engine;
 pub mod hint;
+mod images;
 pub mod intake;
 pub mod log;
+mod owner;
 pub mod processor;
+mod reconcile;
+mod settle;
+mod slots;
 pub mod template;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use fileyard_storage::{
+    Store, StoreError,
+    blob::BlobStore,
+    clock::Clock,
+    id::{AttemptNo, JobId},
+};
+use futures::StreamExt;
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    time::{Instant, MissedTickBehavior, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    engine::{ContainerId, Engine, HostDirs, Staging},
+    hint::{Hint, Hints},
+    images::ImageGate,
+    owner::Minder,
+    processor::Processors,
+    slots::Slots,
+};
+
+/// How often rows and containers are compared.
+const RECONCILE_EVERY: Duration = Duration::from_secs(15);
+/// How often an engine that does not answer is asked again.
+const ENGINE_RETRY: Duration = Duration::from_secs(2);
+/// How often the queue is looked at without a hint.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How often uploads are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// Turns queued jobs into ended ones. Cheap to clone.
+#[derive(Clone)]
+pub struct Orchestrator(Arc<Inner>);
+
+/// What an orchestrator works with.
+pub struct Parts {
+    /// Rows.
+    pub store: Arc<dyn Store>,
+    /// Blobs.
+    pub blobs: BlobStore,
+    /// Containers.
+    pub engine: Arc<dyn Engine>,
+    /// What the config declares.
+    pub processors: Processors,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Wake-ups, shared with intake.
+    pub hints: Hints,
+    /// Containers at once.
+    pub concurrency: usize,
+    /// How long a job may be queued, if not for ever.
+    pub queue_timeout: Option<Duration>,
+}
+
+struct Inner {
+    parts: Parts,
+    dirs: HostDirs,
+    slots: Slots,
+    images: ImageGate,
+    tasks: TaskTracker,
+    /// No new work; what only waits for a container lets go of it.
+    stopping: CancellationToken,
+    /// Attempts that a task of this process minds.
+    minded: Mutex<HashMap<(JobId, AttemptNo), Minder>>,
+    /// Containers that no row explained in the last pass.
+    strangers: Mutex<HashSet<ContainerId>>,
+    /// Why the engine does not answer, while it does not.
+    engine_trouble: watch::Sender<Option<String>>,
+}
+
+impl Orchestrator {
+    /// An orchestrator that does nothing until it is ticked or run.
+    ///
+    /// # Panics
+    /// With an engine that stages in the container: the `files` contract needs host directories.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Staging::HostDirs(dirs) = parts.engine.staging() else {
+            panic!("the files contract needs an engine that sees the host's directories");
+        };
+        let dirs = dirs.clone();
+        let slots = Slots::new(parts.concurrency, parts.hints.clone());
+        Self(Arc::new(Inner {
+            images: ImageGate::new(Arc::clone(&parts.engine), parts.hints.clone()),
+            slots,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            minded: Mutex::default(),
+            strangers: Mutex::default(),
+            dirs,
+            engine_trouble: watch::Sender::new(None),
+            parts,
+        }))
+    }
+
+    /// Why the engine does not answer, while it does not.
+    #[must_use]
+    pub fn engine_trouble(&self) -> Option<String> {
+        self.0.engine_trouble.borrow().clone()
+    }
+
+    /// One pass: rows against containers, then the queue.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the rows can not be read or changed; the next pass tries again.
+    pub async fn tick(&self) -> Result<(), StoreError> {
+        self.0.reconcile().await?;
+        self.0.dispatch().await
+    }
+
+    /// Ticks until `stop` is cancelled, then drains: tasks that only wait for a container let it
+    /// go on running for the next start; what is being stored or removed has `drain` to end.
+    pub async fn run(&self, intake: &intake::Intake, stop: CancellationToken, drain: Duration) {
+        let watching = tokio::spawn(Arc::clone(&self.0).watch_engine());
+        let mut reconcile = tokio::time::interval(RECONCILE_EVERY);
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        let mut poll = tokio::time::interval(POLL_EVERY);
+        for interval in [&mut reconcile, &mut sweep, &mut poll] {
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        let mut hints = self.0.parts.hints.listen();
+        let mut asked_engine = Instant::now();
+        while !stop.is_cancelled() {
+            let done = tokio::select! {
+                () = stop.cancelled() => break,
+                _ = reconcile.tick() => self.0.reconcile().await,
+                _ = sweep.tick() => intake.sweep().await,
+                _ = poll.tick() => {
+                    if self.engine_trouble().is_some() && asked_engine.elapsed() >= ENGINE_RETRY {
+                        asked_engine = Instant::now();
+                        reconcile.reset_immediately();
+                    }
+                    self.0.dispatch().await
+                }
+                hint = hints.recv() => match hint {
+                    Ok(Hint::Changed(job)) => {
+                        self.0.nudge(job);
+                        Ok(())
+                    }
+                    // A lagging listener has lost hints, not work: look at the queue.
+                    Ok(Hint::Queued) | Err(RecvError::Lagged(_)) => self.0.dispatch().await,
+                    Err(RecvError::Closed) => break,
+                },
+            };
+            if let Err(error) = done {
+                tracing::error!(%error, "a pass over the rows failed; the next one tries again");
+            }
+        }
+        watching.abort();
+        self.0.stopping.cancel();
+        self.0.tasks.close();
+        if timeout(drain, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                left = self.0.tasks.len(),
+                "drained for as long as is allowed; the next start goes on"
+            );
+        }
+    }
+
+    /// Waits until no task minds a container or a clean-up: for tests that drive `tick`.
+    pub async fn settled(&self) {
+        while !self.0.minded().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Inner {
+    /// Passes the engine's hints on to whoever minds the container.
+    async fn watch_engine(self: Arc<Self>) {
+        let mut changes = self.parts.engine.changes(self.parts.store.install());
+        while let Some(id) = changes.next().await {
+            if let Some(task) = self.minded().get(&(id.job, id.attempt)) {
+                task.container.send_replace(());
+            }
+        }
+    }
+
+    /// Wakes whoever minds a container of this job.
+    fn nudge(&self, job: JobId) {
+        for ((minded, _), task) in self.minded().iter() {
+            if *minded == job {
+                task.row.send_replace(());
+            }
+        }
+    }
+
+    /// Notes what the engine answered, and says so once when that changed.
+    fn heard_from_engine(&self, trouble: Option<&str>) {
+        self.engine_trouble.send_if_modified(|current| {
+            if current.as_deref() == trouble {
+                return false;
+            }
+            match trouble {
+                Some(words) => tracing::warn!(engine = self.parts.engine.name(), "{words}"),
+                None => tracing::info!(engine = self.parts.engine.name(), "the engine answers"),
+            }
+            *current = trouble.map(str::to_owned);
+            true
+        });
+    }
+
+    fn minded(&self) -> MutexGuard<'_, HashMap<(JobId, AttemptNo), Minder>> {
+        self.minded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, HashSet<ContainerId>> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn container(&self, job: JobId, attempt: AttemptNo) -> ContainerId {
+        ContainerId { install: self.parts.store.install(), job, attempt }
+    }
+}

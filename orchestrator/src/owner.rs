@@ -26,13 +26,7 @@ use tokio::sync::watch as signal;
 
 pub(crate) use self::clean::Cleaner;
 use self::{heartbeat::Vitals, pump::Pump};
-use crate::{
-    Inner,
-    engine::ContainerId,
-    processor::Processor,
-    settle::Verdict,
-    slots::Slot,
-};
+use crate::{Inner, engine::ContainerId, processor::Processor, settle::Verdict, slots::Slot};
 
 /// How long to wait before a step that met trouble of the infrastructure is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -121,7 +115,7 @@ impl Owner {
             () = beat => Some(Halt::Lost),
         };
         match halted {
-            Some(Halt::Leaving) => return,
+            Some(Halt::Leaving) => return self.leave().await,
             Some(Halt::Lost) => tracing::info!(fence = %self.fence, "no longer the owner"),
             None => {}
         }
@@ -135,6 +129,17 @@ impl Owner {
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "a later pass will remove this attempt"),
+        }
+    }
+
+    /// Says in the row that this was no crash: the next owner need not count it, nor wait.
+    async fn leave(&self) {
+        let event = JobEvent::Own(self.fence, OwnerEvent::Leave);
+        let now = self.inner.parts.clock.now();
+        match self.inner.parts.store.apply(self.id.job, event, now).await {
+            // Refused: it was cancelled at this very moment, and the next start removes it.
+            Ok(_) | Err(StoreError::Refused(_)) => {}
+            Err(error) => tracing::warn!(%error, "could not give the job up in its row"),
         }
     }
 
@@ -209,8 +214,7 @@ pub(super) struct AttemptRows {
 #[async_trait]
 impl Recorder for AttemptRows {
     async fn begun(&self, multipart: &Multipart) -> Result<(), StoreError> {
-        let pending =
-            PendingMultipart { key: self.key.clone(), multipart: multipart.clone() };
+        let pending = PendingMultipart { key: self.key.clone(), multipart: multipart.clone() };
         let event = AttemptEvent::BeginMultipart { pending };
         self.store.apply_to_attempt(self.job, self.attempt, event).await.map(drop)
     }

@@ -29,7 +29,8 @@ impl Inner {
         // Listed first, rows looked up second: a container that is younger than the list is not
         // in it, and one that is in it has had its row since before.
         let listed = self.parts.engine.list(self.parts.store.install()).await;
-        self.heard_from_engine(listed.as_ref().err().map(ToString::to_string));
+        let trouble = listed.as_ref().err().map(ToString::to_string);
+        self.heard_from_engine(trouble.as_deref());
         self.adopt().await?;
         let owed = self.clean_up().await?;
         let known: HashSet<ContainerId> =
@@ -47,7 +48,8 @@ impl Inner {
         for job in self.parts.store.running().await? {
             let Some(no) = job.attempt else { continue };
             let now = self.parts.clock.now();
-            let expired = matches!(job.state, JobState::Running { lease_until, .. } if lease_until <= now);
+            let expired =
+                matches!(job.state, JobState::Running { lease_until, .. } if lease_until <= now);
             if self.minded().contains_key(&(job.id(), no)) || !(exclusive || expired) {
                 continue;
             }

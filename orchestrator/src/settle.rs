@@ -11,17 +11,18 @@ use rand::Rng;
 use crate::processor::Processor;
 
 /// Attempts that may be lost to the infrastructure before the job fails.
-pub const INFRASTRUCTURE_RETRIES: u32 = 10;
+pub(crate) const INFRASTRUCTURE_RETRIES: u32 = 10;
 /// Owners that may die in a row while a job is starting or collecting.
-pub const MAX_CRASHES: u32 = 5;
+pub(crate) const MAX_CRASHES: u32 = 5;
 /// "Again later", from sysexits.h.
 const EX_TEMPFAIL: i64 = 75;
 const SIGXFSZ: i64 = 25;
 const SIGKILL: i64 = 9;
+const SIGTERM: i64 = 15;
 
 /// What becomes of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Its outputs are to be collected.
     Good,
     /// It failed.
@@ -39,12 +40,19 @@ pub enum Verdict {
 
 /// What an exit means for a job.
 #[must_use]
-pub fn judge(job: &Job, processor: &Processor, exit: &ExitFacts, stopped: Option<StopCause>) -> Verdict {
+pub(crate) fn judge(
+    job: &Job,
+    processor: &Processor,
+    exit: &ExitFacts,
+    stopped: Option<StopCause>,
+) -> Verdict {
     match reason(exit, stopped) {
         None => Verdict::Good,
         Some(reason) => {
-            // A kill that nobody ordered and the kernel did not count: the host may have done it.
-            let unexplained = reason.code == ReasonCode::Signal && exit.code == 128 + SIGKILL;
+            // A signal that we did not send and the kernel did not count: the host may have, or a
+            // Docker daemon that was restarted, which ends what it runs by SIGTERM.
+            let unexplained =
+                reason.code == ReasonCode::Signal && matches!(exit.code - 128, SIGKILL | SIGTERM);
             if unexplained && job.infrastructure == 0 {
                 return Verdict::Again {
                     budget: Budget::Infrastructure,
@@ -59,7 +67,7 @@ pub fn judge(job: &Job, processor: &Processor, exit: &ExitFacts, stopped: Option
 
 /// What a failure means, where the exit was good or there was none.
 #[must_use]
-pub fn failed(job: &Job, processor: &Processor, reason: Reason, asked: bool) -> Verdict {
+pub(crate) fn failed(job: &Job, processor: &Processor, reason: Reason, asked: bool) -> Verdict {
     let retried = asked || processor.retry_on.contains(&reason.code);
     if retried && job.retries < processor.retries {
         return Verdict::Again {
@@ -73,7 +81,7 @@ pub fn failed(job: &Job, processor: &Processor, reason: Reason, asked: bool) -> 
 
 /// What a failure of the infrastructure means.
 #[must_use]
-pub fn infrastructure(job: &Job, detail: &str) -> Verdict {
+pub(crate) fn infrastructure(job: &Job, detail: &str) -> Verdict {
     if job.infrastructure >= INFRASTRUCTURE_RETRIES {
         let message = format!("{detail}; tried {} times", job.infrastructure + 1);
         return Verdict::Bad(Reason::new(ReasonCode::Infrastructure, message));
@@ -102,6 +110,10 @@ fn reason(exit: &ExitFacts, stopped: Option<StopCause>) -> Option<Reason> {
     if exit.out_of_memory {
         return Some(Reason::new(ReasonCode::OutOfMemory, "it used more memory than its limit"));
     }
+    if exit.never_ran() {
+        let words = exit.message.clone().unwrap_or_default();
+        return Some(Reason::new(ReasonCode::StartFailed, words));
+    }
     let said = exit.message.as_deref().map(|words| format!(": {words}")).unwrap_or_default();
     Some(match exit.code - 128 {
         SIGXFSZ => Reason::new(ReasonCode::OutputLimit, "it wrote a file over its size limit"),
@@ -119,8 +131,11 @@ fn reason(exit: &ExitFacts, stopped: Option<StopCause>) -> Option<Reason> {
 /// Full jitter: anything from nothing to a bound that doubles from 1 s to 60 s. (Brooker,
 /// "Exponential Backoff And Jitter", 2015.)
 #[must_use]
-pub fn backoff(failures: u32) -> Duration {
+pub(crate) fn backoff(failures: u32) -> Duration {
     const LONGEST_MS: u64 = 60_000;
     let bound = LONGEST_MS.min(1000 << failures.min(6));
     Duration::from_millis(rand::rng().random_range(0..=bound))
 }
+
+#[cfg(test)]
+mod tests;

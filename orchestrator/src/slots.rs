@@ -14,7 +14,7 @@ use crate::hint::{Hint, Hints};
 
 /// The count of containers.
 #[derive(Debug, Clone)]
-pub struct Slots {
+pub(crate) struct Slots {
     used: Arc<Mutex<HashMap<ProcessorName, usize>>>,
     limit: usize,
     hints: Hints,
@@ -22,7 +22,7 @@ pub struct Slots {
 
 /// One container's place; given back when dropped.
 #[derive(Debug)]
-pub struct Slot {
+pub(crate) struct Slot {
     slots: Slots,
     processor: ProcessorName,
 }
@@ -30,13 +30,13 @@ pub struct Slot {
 impl Slots {
     /// At most `limit` in all; tells `hints` when one is given back.
     #[must_use]
-    pub fn new(limit: usize, hints: Hints) -> Self {
+    pub(crate) fn new(limit: usize, hints: Hints) -> Self {
         Self { used: Arc::default(), limit, hints }
     }
 
     /// A slot, if there is one: `own` is the processor's limit, 0 for none.
     #[must_use]
-    pub fn take(&self, processor: &ProcessorName, own: usize) -> Option<Slot> {
+    pub(crate) fn take(&self, processor: &ProcessorName, own: usize) -> Option<Slot> {
         let mut used = self.used();
         let mine = used.get(processor).copied().unwrap_or(0);
         if used.values().sum::<usize>() >= self.limit || (own > 0 && mine >= own) {
@@ -48,14 +48,14 @@ impl Slots {
 
     /// A slot for a container that is there already, however many there are.
     #[must_use]
-    pub fn force(&self, processor: &ProcessorName) -> Slot {
+    pub(crate) fn force(&self, processor: &ProcessorName) -> Slot {
         *self.used().entry(processor.clone()).or_default() += 1;
         self.slot(processor)
     }
 
     /// Whether no processor could get one.
     #[must_use]
-    pub fn full(&self) -> bool {
+    pub(crate) fn full(&self) -> bool {
         self.used().values().sum::<usize>() >= self.limit
     }
 

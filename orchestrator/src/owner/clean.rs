@@ -6,11 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use fileyard_storage::{
+    StoreError,
     attempt::{Attempt, AttemptEvent, AttemptState, Outcome},
     blob::BlobKey,
     failpoint,
-    id::AttemptNo,
-    id::JobId,
+    id::{AttemptNo, JobId},
 };
 use tokio::time::sleep;
 
@@ -83,13 +83,11 @@ impl Cleaner {
         self.remove_blobs().await?;
         contract::remove(&self.inner.dirs, &self.id).await.map_err(|error| error.to_string())?;
         let (job, no) = (self.attempt.job, self.attempt.no);
-        self.inner
-            .parts
-            .store
-            .apply_to_attempt(job, no, AttemptEvent::Remove)
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok(())
+        match self.inner.parts.store.apply_to_attempt(job, no, AttemptEvent::Remove).await {
+            // Refused: another process has removed it meanwhile, which is as good.
+            Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// SIGTERM, grace, SIGKILL, until it does not run any more.
@@ -148,9 +146,7 @@ fn names(attempt: &Attempt, key: &BlobKey) -> bool {
     let succeeded = matches!(attempt.state, AttemptState::Ended { outcome: Outcome::Succeeded });
     match key {
         BlobKey::Output { fence, .. } => succeeded && *fence == attempt.fence,
-        BlobKey::Log { fence, .. } => {
-            attempt.log.as_ref().is_some_and(|log| log.fence == *fence)
-        }
+        BlobKey::Log { fence, .. } => attempt.log.as_ref().is_some_and(|log| log.fence == *fence),
         _ => true,
     }
 }

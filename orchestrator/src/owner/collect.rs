@@ -25,6 +25,9 @@ use crate::{
     settle::{self, MAX_CRASHES, Verdict, backoff},
 };
 
+/// How often reading our own directory may fail before the attempt is lost.
+const MAX_IO_FAILURES: u32 = 5;
+
 /// What collecting came to.
 enum Collected {
     Outputs(Value, Vec<Output>),
@@ -78,6 +81,11 @@ impl Owner {
                 }
                 Err(CollectError::OutputLimit(words)) => {
                     return self.refuse(processor, ReasonCode::OutputLimit, words);
+                }
+                // Whatever is in the way of our own directory will not go by itself for ever.
+                Err(CollectError::Io(error)) if failures >= MAX_IO_FAILURES => {
+                    let words = format!("its outputs could not be read: {error}");
+                    return Collected::Failed(settle::infrastructure(&self.job, &words));
                 }
                 Err(error) => error,
             };

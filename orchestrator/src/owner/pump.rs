@@ -55,7 +55,7 @@ async fn follow(inner: &Inner, id: &ContainerId, vitals: Option<&Vitals>) -> Res
     let mut chunks = inner.parts.engine.logs(id, log.position());
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| error.to_string())?;
-        let kept = if chunk.is_gap() { log.gap() } else { log.append(&chunk) };
+        let kept = log.append(&chunk);
         kept.map_err(|error| error.to_string())?;
         if chunk.stream == LogStream::Stdout
             && let Some(vitals) = vitals

@@ -30,8 +30,7 @@ impl Owner {
             let detail = "its processor is no longer configured";
             return self.conclude(settle::infrastructure(&self.job, detail)).await;
         };
-        let spec =
-            contract::spec(self.id.install, &self.job, self.id.attempt, &processor);
+        let spec = contract::spec(self.id.install, &self.job, self.id.attempt, &processor);
         match self.ensure_started(&spec).await {
             Ok(()) => {
                 failpoint::hit("started");
@@ -78,7 +77,7 @@ impl Owner {
     fn heard<T>(&self, answer: Result<T, EngineError>) -> Result<T, Trouble> {
         match &answer {
             Err(EngineError::Unavailable(words)) => {
-                self.inner.heard_from_engine(Some(words.clone()));
+                self.inner.heard_from_engine(Some(words));
             }
             _ => self.inner.heard_from_engine(None),
         }

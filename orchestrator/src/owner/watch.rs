@@ -59,7 +59,7 @@ impl Owner {
                     return self.conclude(settle::infrastructure(&self.job, words)).await;
                 }
                 Err(EngineError::Unavailable(words)) => {
-                    self.inner.heard_from_engine(Some(words));
+                    self.inner.heard_from_engine(Some(&words));
                 }
                 Err(error) => tracing::warn!(%error, "could not look at the container"),
             }
@@ -91,11 +91,7 @@ impl Stop {
     }
 
     /// Sends what is due: SIGTERM, and after the grace SIGKILL, until the container is gone.
-    pub(super) async fn step(
-        &mut self,
-        inner: &crate::Inner,
-        id: &crate::engine::ContainerId,
-    ) {
+    pub(super) async fn step(&mut self, inner: &crate::Inner, id: &crate::engine::ContainerId) {
         if Instant::now() < self.due {
             return;
         }

@@ -297,4 +297,18 @@ mod tests {
         assert_eq!(words[1], format!("{shown}/blobs can be written, read and deleted from"));
         assert_eq!(found(&config).await.1, files);
     }
+
+    #[tokio::test]
+    async fn anothers_store_is_named_as_such_until_it_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::open(&Config::for_testing(dir.path()).store, dir.path()).unwrap();
+        let (ours, other) = (InstallId::new(), InstallId::new());
+        blobs.claim(other).await.unwrap();
+        for install in [Some(ours), None] {
+            let said = examined(&blobs, install, false).await.unwrap_err().to_string();
+            assert!(said.contains(&other.to_string()) && said.contains("--take-over-store"));
+        }
+        examined(&blobs, Some(ours), true).await.unwrap();
+        examined(&blobs, Some(ours), false).await.unwrap();
+    }
 }

@@ -1,5 +1,6 @@
 //! `fileyard`: a file in over HTTP, one durable job, a container, its result at /status.
 
+mod app;
 mod client;
 mod command;
 mod config;
@@ -21,6 +22,8 @@ struct Cli {
 /// What can be asked of it.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the service
+    Serve(command::serve::Args),
     /// Looks at config, store and engine: what would be done, and what is missing
     Check(command::check::Args),
     /// Sends files, each of which becomes a job
@@ -37,6 +40,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let (json, result) = match Cli::parse().command {
+        Command::Serve(args) => (false, command::serve::run(&args)),
         Command::Check(args) => (args.json, command::block_on(command::check::run(&args))),
         Command::Submit(args) => (args.to.json, command::block_on(command::submit::run(&args))),
         Command::Status(args) => (args.to.json, command::block_on(command::status::run(&args))),

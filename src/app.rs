@@ -1,0 +1,177 @@
+//! Builds stores, engine, orchestrator and ingress from the config, and wires them: the only place
+//! that knows all of them.
+
+mod health;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use fileyard_ingress::Services;
+use fileyard_orchestrator::{
+    Orchestrator, Parts,
+    engine::{Engine, HostDirs, docker::DockerEngine},
+    hint::Hints,
+    intake::Intake,
+    log::Logs,
+};
+use fileyard_storage::{Store, blob::BlobStore, clock::SystemClock, sqlite::SqliteStore};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::health::Checks;
+use crate::config::Config;
+
+/// How long what is under way may take to end after the first signal.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Runs the service until it is told to stop.
+pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+    let rows = SqliteStore::open(&config.data)?;
+    let database_failed = rows.failed();
+    let store: Arc<dyn Store> = Arc::new(rows);
+    let blobs = BlobStore::open(&config.store, &config.data)?;
+    blobs.claim(store.install()).await?;
+    let engine = docker(&config, &blobs).await?;
+    let clock = Arc::new(SystemClock);
+    let hints = Hints::new();
+
+    let intake = Intake::new(
+        Arc::clone(&store),
+        blobs.clone(),
+        clock.clone(),
+        config.processors.clone(),
+        config.uploads,
+        hints.clone(),
+    );
+    // What a dead process left is gone before anything new comes in.
+    intake.sweep().await?;
+
+    let logs = Logs::new(
+        Some(host_dirs(&config.data, &blobs)),
+        store.install(),
+        Arc::clone(&store),
+        blobs.clone(),
+    );
+    let orchestrator = Orchestrator::new(Parts {
+        store: Arc::clone(&store),
+        blobs: blobs.clone(),
+        engine,
+        processors: config.processors.clone(),
+        clock: clock.clone(),
+        hints,
+        concurrency: config.concurrency,
+        queue_timeout: config.queue_timeout,
+    });
+    let health = Checks::new(Arc::clone(&store), blobs.clone(), orchestrator.clone());
+    let listener = listen(&config).await?;
+    let stop = CancellationToken::new();
+    let services = Services {
+        intake: intake.clone(),
+        store,
+        blobs: blobs.clone(),
+        logs: Arc::new(logs),
+        health: Arc::new(health),
+        clock,
+        public_url: config.http.public_url.clone(),
+        stop: stop.clone(),
+    };
+
+    let running = tokio::spawn({
+        let (orchestrator, intake, stop) = (orchestrator, intake.clone(), stop.clone());
+        async move { orchestrator.run(&intake, stop, DRAIN).await }
+    });
+    announce(&config, &listener)?;
+    let server = axum::serve(listener, fileyard_ingress::router(services))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let server = tokio::spawn(server.into_future());
+
+    until_told_to_stop(database_failed).await?;
+    tracing::info!("stopping: what is under way has {DRAIN:?} to end; containers run on");
+    stop.cancel();
+    let drained = timeout(DRAIN, async {
+        let (served, ()) = tokio::join!(server, intake.drain());
+        served.context("the server's task failed")?.context("the server failed")
+    });
+    match drained.await {
+        Ok(served) => served?,
+        Err(_) => tracing::warn!("requests were still under way after {DRAIN:?}"),
+    }
+    running.await.context("the orchestrator's task failed")?;
+    // What was dropped on the way is taken back, as far as the drain allows.
+    if timeout(DRAIN, blobs.settled()).await.is_err() {
+        tracing::warn!("the store was still busy after {DRAIN:?}");
+    }
+    Ok(())
+}
+
+/// The Docker engine. A daemon that is away is no reason not to start: jobs wait for it.
+async fn docker(config: &Config, blobs: &BlobStore) -> anyhow::Result<Arc<dyn Engine>> {
+    let dirs = host_dirs(&config.data, blobs);
+    let engine = DockerEngine::new(&config.engine.docker_host, dirs)?;
+    match engine.check().await {
+        Ok(report) => {
+            for warning in &report.warnings {
+                tracing::warn!(engine = report.engine, "{warning}");
+            }
+            if !report.refusals.is_empty() {
+                bail!("this engine can not be used: {}", report.refusals.join("; "));
+            }
+        }
+        Err(error) => tracing::warn!(%error, "jobs will wait until the engine answers"),
+    }
+    Ok(Arc::new(engine))
+}
+
+fn host_dirs(data: &Path, blobs: &BlobStore) -> HostDirs {
+    HostDirs::new(data.join("tmp").join("attempts"), blobs.local_root().map(Path::to_owned))
+}
+
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let address = config.http.listen;
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => bail!(
+            "{address} is taken by another program; stop it, or choose another address with --listen"
+        ),
+        Err(error) => Err(error).with_context(|| format!("could not listen on {address}")),
+    }
+}
+
+fn announce(config: &Config, listener: &TcpListener) -> anyhow::Result<()> {
+    let address = listener.local_addr().context("the listener has no address")?;
+    tracing::info!(data = %config.data.display(), "fileyard is at http://{address}/");
+    if config.processors.all.is_empty() {
+        tracing::warn!("no processor is configured; add this to fileyard.toml:\n\n{}", fileyard_ingress::FIRST_PROCESSOR);
+    }
+    Ok(())
+}
+
+/// Waits for SIGTERM or Ctrl-C; a second one ends the process at once. Fails when the database can
+/// not be trusted any more: then nothing may be drained, only restarted.
+async fn until_told_to_stop(mut database_failed: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        () = either(&mut signals) => {}
+        Ok(_) = database_failed.wait_for(|failed| *failed) => {
+            bail!("the outcome of a commit is unknown, so this process ends at once; start it again");
+        }
+    }
+    tokio::spawn(async move {
+        either(&mut signals).await;
+        tracing::warn!("told to stop a second time: ending at once");
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+async fn either((terminate, interrupt): &mut (Signal, Signal)) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

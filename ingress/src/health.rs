@@ -1,7 +1,7 @@
 //! Whether this server lives, and whether it can take uploads.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use axum::{
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::App;
 
@@ -75,27 +75,52 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
 }
 
 /// Asks at most once in a while, however many pages and probes want to know.
-pub(crate) struct Checked {
+#[derive(Clone)]
+pub(crate) struct Checked(Arc<Checking>);
+
+struct Checking {
     health: Arc<dyn Health>,
+    /// Held by whoever asks.
+    asking: tokio::sync::Mutex<()>,
     last: Mutex<Option<(Instant, Readiness)>>,
 }
 
 impl Checked {
+    /// How long an answer is as good as a new one.
     const FRESH: Duration = Duration::from_secs(2);
+    /// How long a page waits for a new one.
+    const GLANCE: Duration = Duration::from_millis(300);
 
     pub(crate) fn new(health: Arc<dyn Health>) -> Self {
-        Self { health, last: Mutex::new(None) }
+        Self(Arc::new(Checking { health, asking: Default::default(), last: Mutex::default() }))
     }
 
+    /// How each part is, or was a moment ago.
     pub(crate) async fn check(&self) -> Readiness {
-        let mut last = self.last.lock().await;
-        match &*last {
-            Some((at, readiness)) if at.elapsed() < Self::FRESH => readiness.clone(),
-            _ => {
-                let readiness = self.health.check().await;
-                *last = Some((Instant::now(), readiness.clone()));
-                readiness
-            }
+        let _asking = self.0.asking.lock().await;
+        if let Some((at, readiness)) = self.last()
+            && at.elapsed() < Self::FRESH
+        {
+            return readiness;
         }
+        let readiness = self.0.health.check().await;
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), readiness.clone()));
+        readiness
+    }
+
+    /// The same for a page, which a part that does not answer must not keep waiting: then what was
+    /// last known, if anything was.
+    pub(crate) async fn glance(&self) -> Option<Readiness> {
+        let this = self.clone();
+        let check = tokio::spawn(async move { this.check().await });
+        match timeout(Self::GLANCE, check).await {
+            Ok(Ok(readiness)) => Some(readiness),
+            _ => self.last().map(|(_, readiness)| readiness),
+        }
+    }
+
+    fn last(&self) -> Option<(Instant, Readiness)> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

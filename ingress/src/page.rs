@@ -39,7 +39,7 @@ struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     async fn new(app: &'a App) -> Self {
-        let notice = notice(&app.health.check().await);
+        let notice = app.health.glance().await.as_ref().and_then(notice);
         Self { urls: &app.pages, notice }
     }
 

@@ -176,7 +176,17 @@ async fn readiness_names_each_part() {
 }
 
 #[tokio::test]
-async fn a_form_of_nothing_is_a_snapshot_too() {
+async fn a_bug_in_a_handler_is_a_problem_and_the_next_request_is_answered() {
+    let yard = Yard::new();
+    yard.health.0.lock().unwrap().push("bug");
+    let answer = yard.get("/readyz").await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (500, "internal"));
+    yard.health.0.lock().unwrap().clear();
+    assert_eq!(yard.get("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_forms_answer_is_a_snapshot_too() {
     let yard = Yard::new();
     let answer = yard.post("/upload", Form::default().file("a", "1")).await;
     insta::assert_json_snapshot!("submitted", stable(answer.json()));

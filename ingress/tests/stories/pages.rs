@@ -97,6 +97,13 @@ async fn a_sick_part_is_said_on_every_page() {
 }
 
 #[tokio::test]
+async fn a_part_that_does_not_answer_keeps_no_page_waiting() {
+    let yard = Yard::new();
+    yard.health.0.lock().unwrap().push("hang");
+    is_a_page(&yard.page("/jobs").await);
+}
+
+#[tokio::test]
 async fn what_a_page_names_is_there_and_may_be_kept() {
     let yard = Yard::of([pictures()], None, None);
     let html = is_a_page(&yard.page("/").await);

@@ -56,6 +56,10 @@ pub(crate) struct Sick(pub(crate) std::sync::Mutex<Vec<&'static str>>);
 impl Health for Sick {
     async fn check(&self) -> Readiness {
         let sick = self.0.lock().unwrap().clone();
+        assert!(!sick.contains(&"bug"), "a bug of ours");
+        if sick.contains(&"hang") {
+            std::future::pending::<()>().await;
+        }
         let part = |name: &'static str| {
             Verdict::of(sick.contains(&name).then(|| format!("the {name} does not answer")))
         };

@@ -14,9 +14,11 @@ mod wait;
 
 use std::{
     future::Future,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
 };
+
+use tracing_subscriber::EnvFilter;
 
 use crate::{config::Sources, failure::Failure};
 
@@ -84,17 +86,21 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-/// Logs go to standard error, as `RUST_LOG` or `FILEYARD_LOG` filters them.
-fn log_to_stderr(default: &str) {
-    let filter = std::env::var("RUST_LOG").or_else(|_| std::env::var("FILEYARD_LOG"));
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .parse(filter.as_deref().unwrap_or(default))
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    let colour = io::IsTerminal::is_terminal(&io::stderr());
-    // Only a second call could fail, and there is none.
-    let _ = tracing_subscriber::fmt()
+/// Logs go to standard error, as `RUST_LOG` or else `FILEYARD_LOG` filters them.
+fn log_to_stderr(default: &str) -> Result<(), Failure> {
+    let set = |name: &'static str| Some((name, std::env::var_os(name)?.into_string().ok()?));
+    let (name, filter) = ["RUST_LOG", "FILEYARD_LOG"]
+        .into_iter()
+        .filter_map(set)
+        .find(|(_, filter)| !filter.is_empty())
+        .unwrap_or(("", default.to_owned()));
+    let filter = EnvFilter::builder().parse(&filter).map_err(|error| {
+        Failure::Usage(format!("{name}: {filter:?} is no filter of logs: {error}"))
+    })?;
+    tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(colour)
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
-        .try_init();
+        .init();
+    Ok(())
 }

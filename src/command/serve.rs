@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    log_to_stderr("info");
+    log_to_stderr("info,refinery_core=warn")?;
     let config = Config::load(&args.config.sources(args.listen.clone()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -25,7 +25,7 @@ use crate::{App, assets, error::Problem, health::Readiness, urls::Urls};
 pub const FIRST_PROCESSOR: &str = r#"# fileyard.toml
 [processors.sample]
 title = "Look into a file"
-image = "fileyard-sample:latest"
+image = "fileyard/sample:latest"
 memory = "256MiB"
 timeout = "5m"
 "#;

@@ -146,7 +146,10 @@ fn announce(config: &Config, listener: &TcpListener) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listener has no address")?;
     tracing::info!(data = %config.data.display(), "fileyard is at http://{address}/");
     if config.processors.all.is_empty() {
-        tracing::warn!("no processor is configured; add this to fileyard.toml:\n\n{}", fileyard_ingress::FIRST_PROCESSOR);
+        tracing::warn!(
+            "no processor is configured; add this to fileyard.toml:\n\n{}",
+            fileyard_ingress::FIRST_PROCESSOR
+        );
     }
     Ok(())
 }

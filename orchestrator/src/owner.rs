@@ -68,6 +68,27 @@ impl Minder {
     }
 }
 
+/// Says that a task of this process minds an attempt, for as long as it lives: a task that panics
+/// must not keep others from its job.
+struct Minding {
+    inner: Arc<Inner>,
+    key: (JobId, AttemptNo),
+}
+
+impl Minding {
+    fn begin(inner: &Arc<Inner>, id: ContainerId, minder: Minder) -> Self {
+        let key = (id.job, id.attempt);
+        inner.minded().insert(key, minder);
+        Self { inner: Arc::clone(inner), key }
+    }
+}
+
+impl Drop for Minding {
+    fn drop(&mut self) {
+        self.inner.minded().remove(&self.key);
+    }
+}
+
 impl Owner {
     /// The owner of a job that was just claimed or adopted.
     pub(crate) fn new(
@@ -92,12 +113,10 @@ impl Owner {
 
     /// Runs as a tracked task.
     pub(crate) fn spawn(self) {
-        let inner = Arc::clone(&self.inner);
-        let (key, minder) = ((self.id.job, self.id.attempt), self.minder.clone());
-        inner.minded().insert(key, minder);
-        inner.tasks.clone().spawn(async move {
+        let minding = Minding::begin(&self.inner, self.id, self.minder.clone());
+        self.inner.tasks.clone().spawn(async move {
             self.run().await;
-            inner.minded().remove(&key);
+            drop(minding);
         });
     }
 

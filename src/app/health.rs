@@ -15,11 +15,7 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        blobs: BlobStore,
-        orchestrator: Orchestrator,
-    ) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, blobs: BlobStore, orchestrator: Orchestrator) -> Self {
         Self { store, blobs, orchestrator }
     }
 }

@@ -10,12 +10,11 @@ use fileyard_storage::{
     attempt::{Attempt, AttemptEvent, AttemptState, Outcome},
     blob::BlobKey,
     failpoint,
-    id::{AttemptNo, JobId},
 };
 use tokio::time::sleep;
 
 use super::{
-    Minder,
+    Minder, Minding,
     collect::store_log,
     pump::Pump,
     watch::{GRACE, Stop},
@@ -53,12 +52,10 @@ impl Cleaner {
 
     /// Runs as a tracked task, for an attempt that no task minds.
     pub(crate) fn spawn(self) {
-        let inner = Arc::clone(&self.inner);
-        let key: (JobId, AttemptNo) = (self.attempt.job, self.attempt.no);
-        inner.minded().insert(key, self.minder.clone());
-        inner.tasks.clone().spawn(async move {
+        let minding = Minding::begin(&self.inner, self.id, self.minder.clone());
+        self.inner.tasks.clone().spawn(async move {
             self.run().await;
-            inner.minded().remove(&key);
+            drop(minding);
         });
     }
 

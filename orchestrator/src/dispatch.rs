@@ -1,16 +1,19 @@
 //! The queue: claims what may run, says of the rest what it waits for.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use fileyard_storage::{
     StoreError, failpoint,
     job::{Job, JobEvent, JobState, QueueQuery, WaitingFor},
 };
 
-use crate::{Inner, owner::Owner, processor::Processor, slots::Slot};
+use crate::{
+    Inner,
+    owner::{LEASE, Owner},
+    processor::Processor,
+    slots::Slot,
+};
 
-/// How long an owner may be silent.
-pub(crate) const LEASE: Duration = Duration::from_secs(30);
 /// How many jobs at the head of the queue are told what they wait for.
 const HEAD: usize = 64;
 

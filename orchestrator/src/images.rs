@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, Pull},
     hint::{Hint, Hints},
-    processor::{Processor, Pull},
+    processor::Processor,
 };
 
 /// Knows which images are there.

@@ -28,6 +28,8 @@ pub(crate) use self::clean::Cleaner;
 use self::{heartbeat::Vitals, pump::Pump};
 use crate::{Inner, engine::ContainerId, processor::Processor, settle::Verdict, slots::Slot};
 
+/// How long an owner may be silent.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 /// How long to wait before a step that met trouble of the infrastructure is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 

@@ -11,7 +11,7 @@ use fileyard_storage::{
 
 pub use self::params::{BadParam, MAX_PARAM, ParamKind, ParamSpec};
 
-use crate::engine::{Network, User};
+use crate::engine::{Network, Pull, User};
 
 /// The configured processors, by name.
 #[derive(Debug, Clone, Default)]
@@ -69,19 +69,6 @@ pub struct Processor {
     pub network: Network,
     /// Its declared params, by name.
     pub params: BTreeMap<String, ParamSpec>,
-}
-
-/// When an image is fetched from its registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pull {
-    /// Before every start.
-    Always,
-    /// When the engine does not have it.
-    #[default]
-    Missing,
-    /// Never: it is there, or the job fails.
-    Never,
 }
 
 /// Why no processor could be chosen.

@@ -15,9 +15,8 @@ use fileyard_storage::{
 
 use crate::{
     Inner,
-    dispatch::LEASE,
     engine::ContainerId,
-    owner::{Cleaner, Minder, Owner},
+    owner::{Cleaner, LEASE, Minder, Owner},
 };
 
 impl Inner {

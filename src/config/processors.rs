@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use fileyard_orchestrator::{
-    engine::{Network, User},
-    processor::{ParamKind, ParamSpec, Processor, Processors, Pull},
+    engine::{Network, Pull, User},
+    processor::{ParamKind, ParamSpec, Processor, Processors},
     template,
 };
 use fileyard_storage::{id::ProcessorName, job::ReasonCode};

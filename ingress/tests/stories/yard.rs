@@ -7,11 +7,11 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use fileyard_ingress::{Health, Readiness, Services, Verdict, router};
 use fileyard_orchestrator::{
-    engine::{ContainerId, HostDirs, LogChunk, LogStream, Network, User},
+    engine::{ContainerId, HostDirs, LogChunk, LogStream, Network, Pull, User},
     hint::Hints,
     intake::{Intake, UploadLimits},
     log::{AttemptLog, Logs},
-    processor::{ParamKind, ParamSpec, Processor, Processors, Pull},
+    processor::{ParamKind, ParamSpec, Processor, Processors},
 };
 use fileyard_storage::{
     MemoryStore, Store,

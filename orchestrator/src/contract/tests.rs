@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    engine::{Network, User},
-    processor::{ParamKind, ParamSpec, Pull},
+    engine::{Network, Pull, User},
+    processor::{ParamKind, ParamSpec},
 };
 
 pub(crate) fn processor() -> Processor {

@@ -27,9 +27,8 @@ use tokio::sync::{broadcast, watch};
 use self::state::{Container, Read, State};
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
-    LogChunk, LogPosition, Signal, Staging,
+    LogChunk, LogPosition, Pull, Signal, Staging,
 };
-use crate::processor::Pull;
 
 /// The one image that is there from the beginning.
 pub const IMAGE: &str = "fake";

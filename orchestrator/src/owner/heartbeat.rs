@@ -15,7 +15,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::{Inner, dispatch::LEASE};
+use super::LEASE;
+use crate::Inner;
 
 const EVERY: Duration = Duration::from_secs(10);
 /// An owner that could not renew for so long stops its work: its lease is about to end.

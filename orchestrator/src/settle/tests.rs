@@ -10,10 +10,7 @@ use fileyard_storage::{
 };
 
 use super::*;
-use crate::{
-    engine::{Network, User},
-    processor::Pull,
-};
+use crate::engine::{Network, Pull, User};
 
 fn processor(retries: u32, retry_on: &[ReasonCode]) -> Processor {
     Processor {

@@ -11,10 +11,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bollard::query_parameters::{PushImageOptions, TagImageOptions};
-use fileyard_orchestrator::{
-    engine::{EngineError, HostDirs, Images, docker::DockerEngine},
-    processor::Pull,
-};
+use fileyard_orchestrator::engine::{EngineError, HostDirs, Images, Pull, docker::DockerEngine};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 

@@ -12,10 +12,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use fileyard_orchestrator::{
     Orchestrator, Parts,
-    engine::{ContainerId, HostDirs, Network, User, fake::FakeEngine},
+    engine::{ContainerId, HostDirs, Network, Pull, User, fake::FakeEngine},
     hint::Hints,
     intake::{Intake, Order, UploadLimits},
-    processor::{Processor, Processors, Pull},
+    processor::{Processor, Processors},
 };
 use fileyard_storage::{
     Store,

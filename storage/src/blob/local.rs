@@ -14,7 +14,7 @@ use std::{
     os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -37,6 +37,8 @@ pub(super) struct Local {
     root: PathBuf,
     staging: PathBuf,
     next: AtomicU64,
+    /// Held while directories are made: who finds one there may count on its being durable.
+    making: Mutex<()>,
 }
 
 impl Local {
@@ -72,7 +74,7 @@ impl Local {
                 data.display()
             )));
         }
-        Ok(Self { root, staging, next: AtomicU64::new(0) })
+        Ok(Self { root, staging, next: AtomicU64::new(0), making: Mutex::new(()) })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -81,6 +83,11 @@ impl Local {
 
     pub(super) fn path(&self, key: &BlobKey) -> PathBuf {
         self.root.join(key.path())
+    }
+
+    fn make_all(&self, dir: &Path) -> io::Result<()> {
+        let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        dir::make_all(&self.root, dir)
     }
 
     pub(super) async fn session(self: &Arc<Self>, key: &BlobKey) -> Result<Session, BlobError> {

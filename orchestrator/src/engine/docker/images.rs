@@ -12,10 +12,7 @@ use super::{
     client::{Failure, QUICK, call},
     credentials::{self, Found},
 };
-use crate::{
-    engine::{EngineError, Images},
-    processor::Pull,
-};
+use crate::engine::{EngineError, Images, Pull};
 
 /// How long a pull may go without a word of progress.
 const SILENCE: Duration = Duration::from_secs(120);

@@ -53,7 +53,7 @@ impl Session {
         let staged = self.lane.take().await?;
         let (home, target) = (Arc::clone(&self.home), self.home.path(&self.key));
         self.placing = true;
-        blocking(move || staged.place(&home.root, &target)).await
+        blocking(move || staged.place(&home, &target)).await
     }
 
     pub(in crate::blob) async fn abort(&mut self) -> Result<(), BlobError> {
@@ -86,7 +86,7 @@ impl Staged {
     }
 
     /// Makes the file durable, then gives it its name, durably.
-    fn place(mut self, root: &Path, target: &Path) -> Result<(), BlobError> {
+    fn place(mut self, home: &Local, target: &Path) -> Result<(), BlobError> {
         // Readable to all, writable to none: the file itself is bound into containers, whose user
         // is another. The directory above lets nobody else in.
         let wrong = |doing, path: &Path, error| Err(BlobError::io(doing, path, &error));
@@ -97,12 +97,12 @@ impl Staged {
         {
             return wrong("write", &self.path, error);
         }
-        let parent = target.parent().unwrap_or(root);
+        let parent = target.parent().unwrap_or(&home.root);
         // A neighbour's delete may remove the directory between the two steps: then again.
         let mut tries = 0;
         loop {
             tries += 1;
-            let moved = dir::make_all(root, parent).and_then(|()| fs::rename(&self.path, target));
+            let moved = home.make_all(parent).and_then(|()| fs::rename(&self.path, target));
             match moved {
                 Ok(()) => break,
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 20 => {}

@@ -1,0 +1,80 @@
+//! What is on the Docker engine, asked beside fileyard.
+
+use std::collections::HashMap;
+
+use bollard::{
+    Docker,
+    query_parameters::{
+        InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    },
+};
+
+/// The engine that the stories share with whoever else uses it.
+pub const HOST: &str = "unix:///var/run/docker.sock";
+/// Its socket.
+pub const SOCKET: &str = "/var/run/docker.sock";
+
+/// A container as the engine sees it.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// The engine's id for it.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `created`, `running`, `exited`.
+    pub state: String,
+}
+
+fn connect() -> Docker {
+    Docker::connect_with_unix(SOCKET, 60, bollard::API_DEFAULT_VERSION).expect("Docker's socket")
+}
+
+/// Every container of this install.
+///
+/// # Panics
+/// When the engine does not answer.
+pub async fn containers(install: &str) -> Vec<Container> {
+    let label = format!("fileyard.install={install}");
+    let filters = HashMap::from([("label".to_owned(), vec![label])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let docker = connect().negotiate_version().await.expect("Docker answers");
+    let found = docker.list_containers(Some(options)).await.expect("Docker lists");
+    let container = |summary: bollard::models::ContainerSummary| Container {
+        id: summary.id.unwrap_or_default(),
+        name: summary.names.unwrap_or_default().concat(),
+        state: summary.state.map(|state| state.to_string()).unwrap_or_default(),
+    };
+    found.into_iter().map(container).collect()
+}
+
+/// What the engine has written down of a container's log, in bytes on its disk.
+///
+/// # Panics
+/// When the engine does not answer.
+pub async fn log_on_disk(id: &str) -> u64 {
+    let docker = connect().negotiate_version().await.expect("Docker answers");
+    let found = docker.inspect_container(id, None::<InspectContainerOptions>).await;
+    let path = found.expect("the container is there").log_path.unwrap_or_default();
+    let Some(dir) = std::path::Path::new(&path).parent() else { return 0 };
+    let logs = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    logs.filter(|entry| entry.file_name().to_string_lossy().contains(".log"))
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|file| file.len())
+        .sum()
+}
+
+/// Removes every container of this install, running or not; for a story's end.
+pub(crate) fn remove_all_of(install: &str) {
+    let install = install.to_owned();
+    // On a thread of its own: a drop may happen inside of a runtime, and can not wait there.
+    let remover = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            for container in containers(&install).await {
+                let force = RemoveContainerOptionsBuilder::default().force(true).build();
+                let _ = connect().remove_container(&container.id, Some(force)).await;
+            }
+        });
+    });
+    let _ = remover.join();
+}

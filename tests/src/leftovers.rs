@@ -1,0 +1,117 @@
+//! Nothing left: what a story may leave behind is exactly what its rows name, and nothing else
+//! anywhere.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    docker,
+    rows::Rows,
+    server::files_below,
+    yard::{Store, Yard},
+};
+
+impl Yard {
+    /// Everything that is there and should not be, or should be and is not.
+    ///
+    /// # Panics
+    /// When it can not be looked at.
+    pub async fn violations(&self) -> Vec<String> {
+        let rows = self.rows();
+        let mut wrong = row_violations(&rows);
+        wrong.extend(below_tmp(&self.data().join("tmp")));
+        let (there, parts) = match self.store() {
+            Store::Local => (files_below(&self.data().join("blobs")), Vec::new()),
+            Store::MinIo(minio) => (minio.objects(), minio.parts()),
+        };
+        let named = rows.blobs();
+        wrong.extend(minus(&there, &named).map(|blob| format!("no row names the blob {blob}")));
+        wrong.extend(minus(&named, &there).map(|blob| format!("the blob {blob} is missing")));
+        wrong.extend(parts.iter().map(|part| format!("a part is left: {part}")));
+        if self.has_docker() {
+            let containers = docker::containers(&rows.install).await;
+            wrong.extend(containers.iter().map(|c| format!("{} is {}", c.name, c.state)));
+        }
+        wrong
+    }
+
+    /// Waits until nothing is left, and says what is when that takes too long.
+    ///
+    /// # Errors
+    /// The violations that stayed.
+    pub async fn settled(&self, within: Duration) -> Result<(), Vec<String>> {
+        let from = Instant::now();
+        loop {
+            let wrong = self.violations().await;
+            if wrong.is_empty() {
+                return Ok(());
+            }
+            if from.elapsed() >= within {
+                return Err(wrong);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until nothing is left.
+    ///
+    /// # Panics
+    /// When something stays.
+    pub async fn nothing_left(&self) {
+        if let Err(wrong) = self.settled(Duration::from_secs(45)).await {
+            panic!("left behind:\n{}", wrong.join("\n"));
+        }
+    }
+}
+
+fn row_violations(rows: &Rows) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for upload in &rows.uploads {
+        let (id, state) = (&upload["id"], upload["state"]["is"].as_str().unwrap_or_default());
+        let jobs = rows.jobs.iter().filter(|job| job["upload"] == *id).count();
+        match state {
+            "complete" if jobs >= 1 => {}
+            "abandoned" if jobs == 0 => {}
+            _ => wrong.push(format!("upload {id} is {state} and has {jobs} jobs")),
+        }
+    }
+    for job in &rows.jobs {
+        let (id, state) = (&job["id"], job["state"]["is"].as_str().unwrap_or_default());
+        let ends = terminal_events(job);
+        if !matches!(state, "succeeded" | "failed" | "cancelled") {
+            wrong.push(format!("job {id} is {state}"));
+        } else if ends != [state] {
+            wrong.push(format!("job {id} is {state} and ended as {ends:?}"));
+        }
+    }
+    for attempt in &rows.attempts {
+        let state = attempt["state"]["is"].as_str().unwrap_or_default();
+        if state != "removed" {
+            wrong.push(format!("attempt {} of {} is {state}", attempt["no"], attempt["job"]));
+        }
+    }
+    wrong
+}
+
+fn terminal_events(job: &Value) -> Vec<&str> {
+    let events = job["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let kinds = events.iter().filter_map(|event| event["kind"].as_str());
+    kinds.filter(|kind| matches!(*kind, "succeeded" | "failed" | "cancelled")).collect()
+}
+
+/// No file anywhere below `data/tmp`, and no directory of an attempt.
+fn below_tmp(tmp: &Path) -> Vec<String> {
+    let mut wrong: Vec<_> =
+        files_below(tmp).iter().map(|file| format!("data/tmp/{file} is there")).collect();
+    let attempts = std::fs::read_dir(tmp.join("attempts")).into_iter().flatten().flatten();
+    wrong.extend(attempts.map(|dir| format!("data/tmp/attempts/{:?} is there", dir.file_name())));
+    wrong
+}
+
+fn minus<'a>(these: &'a [String], those: &'a [String]) -> impl Iterator<Item = &'a String> {
+    these.iter().filter(|this| !those.contains(this))
+}

@@ -1,0 +1,59 @@
+//! Requests that no HTTP library would send: cut off, or malformed.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// A connection that says exactly what it is told to.
+#[derive(Debug)]
+pub struct Raw(TcpStream);
+
+impl Raw {
+    /// To `host`, an address with a port.
+    ///
+    /// # Panics
+    /// When nobody listens there.
+    pub async fn connect(host: &str) -> Self {
+        Self(TcpStream::connect(host).await.expect("the server listens"))
+    }
+
+    /// Sends these bytes. That the server has hung up is no failure: it may have refused already.
+    pub async fn send(&mut self, bytes: &[u8]) -> bool {
+        self.0.write_all(bytes).await.is_ok()
+    }
+
+    /// Whatever is answered until the server closes.
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut answer = Vec::new();
+        // A reset after the answer is an end as well.
+        let _ = self.0.read_to_end(&mut answer).await;
+        answer
+    }
+
+    /// The head of a `PUT` to `path`, whose body of `length` bytes is still to come.
+    pub async fn put(&mut self, host: &str, path: &str, length: usize) {
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        );
+        self.send(head.as_bytes()).await;
+    }
+}
+
+/// Sends a `PUT` of `body`, hangs up after `cut` bytes of it.
+pub async fn cut_put(host: &str, path: &str, body: &[u8], cut: usize) {
+    let mut raw = Raw::connect(host).await;
+    raw.put(host, path, body.len()).await;
+    raw.send(&body[..cut]).await;
+}
+
+/// Sends a `POST` of a form, hangs up after `cut` bytes of its body.
+pub async fn cut_form(host: &str, content_type: &str, body: &[u8], cut: usize) {
+    let mut raw = Raw::connect(host).await;
+    let head = format!(
+        "POST /upload HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    raw.send(head.as_bytes()).await;
+    raw.send(&body[..cut]).await;
+}

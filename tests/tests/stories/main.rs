@@ -1,0 +1,10 @@
+//! Stories that need no Docker, no S3 server and no browser: everything up to a job that waits.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod cli;
+mod crashes;
+mod documents;
+mod files;
+mod refusals;
+mod uploads;
+mod waiting;

@@ -1,6 +1,9 @@
 //! A socket in front of Docker's that a story can cut off and mend: an engine that goes away.
 
-use std::path::{Path, PathBuf};
+use std::{
+    future::pending,
+    path::{Path, PathBuf},
+};
 
 use tokio::{
     io::copy_bidirectional,
@@ -41,21 +44,34 @@ impl Relay {
         }
     }
 
-    /// Works again.
-    ///
-    /// # Panics
-    /// When its socket can not be made.
+    /// Ends every connection, and lets new ones wait for an answer that never comes.
+    pub async fn hang(&mut self) {
+        self.cut().await;
+        self.listen(|here| async move {
+            let _held = here;
+            pending().await
+        });
+    }
+
+    /// Works, again.
     pub fn mend(&mut self) {
+        self.listen(|mut here| async move {
+            if let Ok(mut there) = UnixStream::connect(SOCKET).await {
+                let _ = copy_bidirectional(&mut here, &mut there).await;
+            }
+        });
+    }
+
+    fn listen<F>(&mut self, serve: impl Fn(UnixStream) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let listener = UnixListener::bind(&self.path).expect("a socket of our own");
         self.task = Some(tokio::spawn(async move {
             // Dropped with this task, and with it every connection.
             let mut connections = JoinSet::new();
-            while let Ok((mut here, _)) = listener.accept().await {
-                connections.spawn(async move {
-                    if let Ok(mut there) = UnixStream::connect(SOCKET).await {
-                        let _ = copy_bidirectional(&mut here, &mut there).await;
-                    }
-                });
+            while let Ok((here, _)) = listener.accept().await {
+                connections.spawn(serve(here));
             }
         }));
     }

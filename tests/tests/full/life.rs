@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use fileyard_tests::{
-    LONG, docker, until,
+    LONG, docker,
+    relay::Relay,
+    until,
     yard::{On, Store, Yard},
 };
 
@@ -61,6 +63,30 @@ async fn a_job_is_cancelled_while_it_waits_runs_and_stops(on: On) {
         assert_eq!(server.job(job).await["state"], "cancelled");
     }
     assert_eq!(server.log(&waiting).await, "");
+}
+
+/// While the engine takes its time to answer a job stays in `starting`, so there it can be
+/// cancelled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_cancelled_while_it_starts() {
+    let yard = Yard::with_docker(Store::Local);
+    let mut relay = Relay::start(yard.path());
+    let yard = yard.section("engine", &format!("docker_host = \"{}\"", relay.host()));
+    let server = yard.start().await;
+    // That the image is there is known from now on.
+    let first = server.accepted("drill/a.txt", "say a").await;
+    assert_eq!(server.ended(&first, LONG).await["state"], "succeeded");
+    yard.nothing_left().await;
+    relay.hang().await;
+    let job = server.accepted("drill/b.txt", "say never").await;
+    server.job_until(&job, "it starts", |job| job["phase"] == "starting").await;
+    server.cancel(&job).await.expect(200);
+    relay.cut().await;
+    relay.mend();
+    yard.nothing_left().await;
+    let cancelled = server.job(&job).await;
+    assert_eq!((&cancelled["state"], &cancelled["attempt"]), (&"cancelled".into(), &1.into()));
+    assert_eq!(server.log(&job).await, "");
 }
 
 /// While the store is down a job stays in `collecting`, so there it can be cancelled.

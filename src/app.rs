@@ -81,7 +81,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         stop: stop.clone(),
     };
 
-    let running = tokio::spawn({
+    let mut running = tokio::spawn({
         let (orchestrator, intake, stop) = (orchestrator, intake.clone(), stop.clone());
         async move { orchestrator.run(&intake, stop, DRAIN).await }
     });
@@ -90,7 +90,10 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = tokio::spawn(server.into_future());
 
-    until_told_to_stop(database_failed).await?;
+    tokio::select! {
+        told = until_told_to_stop(database_failed) => told?,
+        _ = &mut running => bail!("the orchestrator ended by itself; start the server again"),
+    }
     tracing::info!("stopping: what is under way has {DRAIN:?} to end; containers run on");
     stop.cancel();
     let drained = timeout(DRAIN, async {

@@ -28,7 +28,7 @@ pub use self::{
     outputs::store_outputs,
     progress::progress,
     remove::remove,
-    stage::{StageError, stage},
+    stage::{StageError, same_boot, stage},
 };
 use crate::{
     engine::{ContainerId, ContainerSpec, InputFile, Limits},

@@ -28,15 +28,14 @@ impl Inner {
             QueueQuery { due_by: self.parts.clock.now(), skip: Vec::new(), limit: HEAD };
         loop {
             let head = self.parts.store.queued(&query).await?;
-            let mut claimed = false;
+            let (skipped, mut claimed) = (query.skip.len(), false);
             for job in &head {
                 if query.skip.contains(&job.asked.processor) {
                     continue;
                 }
                 match self.place(job) {
                     Ok((processor, slot)) => {
-                        self.claim(job, &processor, slot).await?;
-                        claimed = true;
+                        claimed |= self.claim(job, &processor, slot).await?;
                     }
                     Err(waiting_for) => {
                         self.wait(job, waiting_for).await?;
@@ -48,7 +47,8 @@ impl Inner {
                     }
                 }
             }
-            if head.len() < HEAD || !claimed {
+            // Another look is worth it only when it can see other jobs than this one did.
+            if head.len() < HEAD || !(claimed || query.skip.len() > skipped) {
                 return Ok(());
             }
         }
@@ -68,12 +68,13 @@ impl Inner {
         Ok((Arc::clone(processor), slot))
     }
 
+    /// Whether it was claimed here.
     async fn claim(
         self: &Arc<Self>,
         job: &Job,
         processor: &Arc<Processor>,
         slot: Slot,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let now = self.parts.clock.now();
         let claim = JobEvent::Claim {
             engine: self.parts.engine.name().into(),
@@ -83,11 +84,11 @@ impl Inner {
             Ok(job) => {
                 failpoint::hit("claimed");
                 self.images.used(processor);
-                Owner::new(Arc::clone(self), job, Some(Arc::clone(processor)), slot).spawn();
-                Ok(())
+                Owner::new(Arc::clone(self), job, Ok(Arc::clone(processor)), slot).spawn();
+                Ok(true)
             }
             // Somebody was quicker, or it was cancelled: no loss.
-            Err(StoreError::Refused(_)) => Ok(()),
+            Err(StoreError::Refused(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -142,9 +142,13 @@ pub struct EngineReport {
 /// Why an engine did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// It does not answer, or answered that it is in trouble itself. Trying again may help.
+    /// It does not answer. It may do so later.
     #[error("the container engine does not answer: {0}")]
     Unavailable(String),
+    /// It answers, and could not do this now: its own trouble, or a registry's. Trying again may
+    /// help; other calls may go well meanwhile.
+    #[error("the container engine is in trouble: {0}")]
+    Trouble(String),
     /// It answered, and will say the same again: the image or the command is at fault.
     #[error("{0}")]
     Rejected(String),

@@ -26,6 +26,22 @@ enum Fetch {
     Done,
 }
 
+/// A try to fetch an image, while it lasts.
+struct SaysDone {
+    image: String,
+    known: Arc<Mutex<HashMap<String, Fetch>>>,
+    hints: Hints,
+}
+
+impl Drop for SaysDone {
+    fn drop(&mut self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(self.image.clone(), Fetch::Done);
+        drop(known);
+        self.hints.send(Hint::Queued);
+    }
+}
+
 impl ImageGate {
     pub(crate) fn new(engine: Arc<dyn Engine>, hints: Hints) -> Self {
         Self { engine, hints, known: Arc::default() }
@@ -45,16 +61,16 @@ impl ImageGate {
         self.known().insert(image.clone(), Fetch::UnderWay);
         let (engine, hints, known) =
             (Arc::clone(&self.engine), self.hints.clone(), Arc::clone(&self.known));
-        let pull = processor.pull;
+        let (pull, name) = (processor.pull, image.clone());
         tokio::spawn(async move {
+            // Done is said however the try ends: nobody else would ever fetch it.
+            let _done = SaysDone { image: name, known, hints };
             let said = |words: String| tracing::debug!("{words}");
             if let Some(images) = engine.images()
                 && let Err(error) = images.ensure(&image, pull, &said).await
             {
                 tracing::warn!(image, %error, "could not fetch an image");
             }
-            known.lock().unwrap_or_else(PoisonError::into_inner).insert(image, Fetch::Done);
-            hints.send(Hint::Queued);
         });
         false
     }

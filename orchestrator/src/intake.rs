@@ -251,7 +251,11 @@ impl Intake {
             if self.is_live(upload.id) {
                 let event =
                     UploadEvent::Advance { offset: 0, lease_until: now.after(UPLOAD_LEASE) };
-                self.0.store.apply_to_upload(upload.id, event, now).await?;
+                match self.0.store.apply_to_upload(upload.id, event, now).await {
+                    // Refused: it has become complete since it was listed.
+                    Ok(_) | Err(StoreError::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
             } else if self.owner_is_gone(&upload, now) && !failpoint::broken("abandon") {
                 tracing::info!(upload = %upload.id, name = upload.name, "abandoned an upload whose owner is gone");
                 self.abandon(upload.id).await;

@@ -51,6 +51,8 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(15);
 const ENGINE_RETRY: Duration = Duration::from_secs(2);
 /// How often the queue is looked at without a hint.
 const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How long tasks have to give up their jobs when a drain is over.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// How often uploads are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
@@ -86,6 +88,8 @@ struct Inner {
     tasks: TaskTracker,
     /// No new work; what only waits for a container lets go of it.
     stopping: CancellationToken,
+    /// The drain has lasted long enough: what is being stored is left to the next start as well.
+    leaving: CancellationToken,
     /// Attempts that a task of this process minds.
     minded: Mutex<HashMap<(JobId, AttemptNo), Minder>>,
     /// Containers that no row explained in the last pass.
@@ -111,6 +115,7 @@ impl Orchestrator {
             slots,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            leaving: CancellationToken::new(),
             minded: Mutex::default(),
             strangers: Mutex::default(),
             dirs,
@@ -138,10 +143,11 @@ impl Orchestrator {
     /// go on running for the next start; what is being stored or removed has `drain` to end.
     pub async fn run(&self, intake: &intake::Intake, stop: CancellationToken, drain: Duration) {
         let watching = tokio::spawn(Arc::clone(&self.0).watch_engine());
+        // Apart from this loop: a store that is away makes a sweep long, and jobs do not wait.
+        let sweeping = tokio::spawn(sweep(intake.clone()));
         let mut reconcile = tokio::time::interval(RECONCILE_EVERY);
-        let mut sweep = tokio::time::interval(SWEEP_EVERY);
         let mut poll = tokio::time::interval(POLL_EVERY);
-        for interval in [&mut reconcile, &mut sweep, &mut poll] {
+        for interval in [&mut reconcile, &mut poll] {
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
         let mut hints = self.0.parts.hints.listen();
@@ -150,7 +156,6 @@ impl Orchestrator {
             let done = tokio::select! {
                 () = stop.cancelled() => break,
                 _ = reconcile.tick() => self.0.reconcile().await,
-                _ = sweep.tick() => intake.sweep().await,
                 _ = poll.tick() => {
                     if self.engine_trouble().is_some() && asked_engine.elapsed() >= ENGINE_RETRY {
                         asked_engine = Instant::now();
@@ -173,6 +178,7 @@ impl Orchestrator {
             }
         }
         watching.abort();
+        sweeping.abort();
         self.0.stopping.cancel();
         self.0.tasks.close();
         if timeout(drain, self.0.tasks.wait()).await.is_err() {
@@ -180,6 +186,9 @@ impl Orchestrator {
                 left = self.0.tasks.len(),
                 "drained for as long as is allowed; the next start goes on"
             );
+            self.0.leaving.cancel();
+            // What is left now only says in its row that it leaves, or is a removal that hangs.
+            let _ = timeout(LEAVE_WITHIN, self.0.tasks.wait()).await;
         }
     }
 
@@ -187,6 +196,18 @@ impl Orchestrator {
     pub async fn settled(&self) {
         while !self.0.minded().is_empty() {
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Sweeps uploads for as long as it is let. Every step may be broken off and repeated.
+async fn sweep(intake: intake::Intake) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if let Err(error) = intake.sweep().await {
+            tracing::error!(%error, "a sweep over the uploads failed; the next one tries again");
         }
     }
 }

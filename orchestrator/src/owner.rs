@@ -49,7 +49,9 @@ pub(crate) struct Owner {
     job: Job,
     fence: Fence,
     id: ContainerId,
-    processor: Option<Arc<Processor>>,
+    processor: Arc<Processor>,
+    /// Whether that is what the config says; a stand-in minds what runs, and starts nothing.
+    configured: bool,
     slot: Option<Slot>,
     vitals: Arc<Vitals>,
     pump: Option<Pump>,
@@ -92,11 +94,12 @@ impl Drop for Minding {
 }
 
 impl Owner {
-    /// The owner of a job that was just claimed or adopted.
+    /// The owner of a job that was just claimed or adopted, with what the config has for it or a
+    /// stand-in for what it no longer has.
     pub(crate) fn new(
         inner: Arc<Inner>,
         job: Job,
-        processor: Option<Arc<Processor>>,
+        processor: Result<Arc<Processor>, Processor>,
         slot: Slot,
     ) -> Self {
         let no = job.attempt.unwrap_or(AttemptNo(1));
@@ -104,7 +107,8 @@ impl Owner {
             id: inner.container(job.id(), no),
             fence: job.fence,
             vitals: Arc::new(Vitals::of(&job)),
-            processor,
+            configured: processor.is_ok(),
+            processor: processor.unwrap_or_else(Arc::new),
             slot: Some(slot),
             pump: None,
             minder: Minder::new(),
@@ -166,12 +170,15 @@ impl Owner {
 
     /// Takes steps until the job is not running any more.
     async fn settle(&mut self) -> Result<(), Halt> {
-        let stopping = self.inner.stopping.clone();
+        let (stopping, leaving) = (self.inner.stopping.clone(), self.inner.leaving.clone());
         loop {
             match self.job.phase() {
                 None => return Ok(()),
-                // What was stored so far is not thrown away by a drain; it has its own bound.
-                Some(Phase::Collecting { .. }) => self.collect().await?,
+                // What was stored so far is not thrown away while the drain lasts.
+                Some(Phase::Collecting { .. }) => tokio::select! {
+                    done = self.collect() => done?,
+                    () = leaving.cancelled() => return Err(Halt::Leaving),
+                },
                 Some(Phase::Starting) => tokio::select! {
                     done = self.start() => done?,
                     () = stopping.cancelled() => return Err(Halt::Leaving),

@@ -122,7 +122,39 @@ impl Processors {
     }
 }
 
+/// From SIGTERM to SIGKILL where the config no longer says.
+pub(crate) const STAND_IN_GRACE: Duration = Duration::from_secs(10);
+
 impl Processor {
+    /// Minds what still runs of a processor that is no longer configured: with the config's own
+    /// defaults, and nothing is started with it.
+    pub(crate) fn stand_in(name: ProcessorName) -> Self {
+        Self {
+            title: name.to_string(),
+            name,
+            image: String::new(),
+            pull: Pull::Never,
+            entrypoint: Vec::new(),
+            command: Vec::new(),
+            accepts: Vec::new(),
+            timeout: Duration::from_secs(600),
+            grace: STAND_IN_GRACE,
+            memory: 512 << 20,
+            cpus: 1.0,
+            pids: 256,
+            tmp: 64 << 20,
+            user: User { uid: 65532, gid: 65532 },
+            env: BTreeMap::new(),
+            concurrency: 0,
+            retries: 0,
+            retry_on: Vec::new(),
+            max_outputs: 1000,
+            max_output_size: 5 << 30,
+            network: Network::None,
+            params: BTreeMap::new(),
+        }
+    }
+
     /// Whether it takes a file of this type and name: by the type, or else by the name's ending.
     /// The type is what the content was sniffed to be, never a client's header alone.
     #[must_use]

@@ -17,6 +17,7 @@ use crate::{
     Inner,
     engine::ContainerId,
     owner::{Cleaner, LEASE, Minder, Owner},
+    processor::Processor,
 };
 
 impl Inner {
@@ -80,7 +81,8 @@ impl Inner {
             return Ok(());
         }
         let name = &job.asked.processor;
-        let processor = self.parts.processors.all.get(name).cloned();
+        let configured = self.parts.processors.all.get(name).cloned();
+        let processor = configured.ok_or_else(|| Processor::stand_in(name.clone()));
         let slot = self.slots.force(name);
         Owner::new(Arc::clone(self), job, processor, slot).spawn();
         Ok(())

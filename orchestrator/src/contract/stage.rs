@@ -13,7 +13,10 @@ use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
-use crate::engine::{ContainerSpec, HostDirs, InputFile};
+use crate::engine::{ContainerId, ContainerSpec, HostDirs, InputFile};
+
+/// Which boot an attempt was staged in.
+const BOOT: &str = "boot";
 
 /// Why an attempt can not be staged.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,7 @@ pub async fn stage(
     blocking(move || {
         private(&attempt)?;
         private(&out)?;
+        std::fs::write(attempt.join(BOOT), boot_id())?;
         match owner {
             Some(user) => chown(&out, Some(user.uid), Some(user.gid)),
             None => Ok(()),
@@ -64,6 +68,18 @@ pub async fn stage(
     } else {
         Err(StageError::InputLost)
     }
+}
+
+/// Whether the machine has been up since this attempt was staged. Nothing syncs what a container
+/// writes, so after a power loss its `/out` is not what it left.
+#[must_use]
+pub fn same_boot(dirs: &HostDirs, id: &ContainerId) -> bool {
+    std::fs::read_to_string(dirs.attempt(id).join(BOOT)).is_ok_and(|then| then == boot_id())
+}
+
+/// Changes with every boot; empty where the kernel does not say.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
 /// A copy has its name only once it is whole and verified.

@@ -95,7 +95,7 @@ impl DockerEngine {
             Err(Failure::Answer(409, words)) if words.contains("already in use") => Ok(()),
             Err(Failure::Answer(404, _)) => Err(EngineError::NoImage(spec.image.clone())),
             Err(Failure::Answer(400, words)) if words.contains("bind source path") => {
-                Err(EngineError::Unavailable(format!(
+                Err(EngineError::Trouble(format!(
                     "{words}; the daemon must see fileyard's data directory at the same path"
                 )))
             }
@@ -115,7 +115,7 @@ impl DockerEngine {
                 Err(EngineError::Rejected(words))
             }
             (Err(failure), _) => Err(failure.into()),
-            (Ok(()), _) => Err(EngineError::Unavailable(format!(
+            (Ok(()), _) => Err(EngineError::Trouble(format!(
                 "{} was started, and is not there any more",
                 spec.id
             ))),

@@ -36,10 +36,16 @@ pub async fn store(
     let mut bare = Vec::new();
     let (mut text_size, mut dropped) = (0, Some(0));
     loop {
-        let step = live.next().await.map_err(|error| {
-            BlobError::Unavailable(format!("could not read the log in {}: {error}", dir.display()))
-        })?;
-        let Step::Records(records) = step else { break };
+        let records = match live.next().await {
+            Ok(Step::Records(records)) => records,
+            Ok(Step::End | Step::Gone) => break,
+            // Our own disk will not read better later, and a job does not wait for its log.
+            Err(error) => {
+                tracing::warn!(dir = %dir.display(), %error, "the rest of a log could not be read");
+                dropped = None;
+                break;
+            }
+        };
         let mut lines = Vec::new();
         for record in &records {
             record.write_to(&mut lines);

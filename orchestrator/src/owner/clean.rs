@@ -13,15 +13,11 @@ use fileyard_storage::{
 };
 use tokio::time::sleep;
 
-use super::{
-    Minder, Minding,
-    collect::store_log,
-    pump::Pump,
-    watch::{GRACE, Stop},
-};
+use super::{Minder, Minding, collect::store_log, pump::Pump, watch::Stop};
 use crate::{
     Inner, contract,
     engine::{ContainerId, ContainerState},
+    processor::STAND_IN_GRACE,
     settle::backoff,
     slots::Slot,
 };
@@ -70,6 +66,9 @@ impl Cleaner {
     }
 
     async fn step(&mut self) -> Result<(), String> {
+        let (job, no) = (self.attempt.job, self.attempt.no);
+        let row = self.inner.parts.store.attempt(job, no).await.map_err(|e| e.to_string())?;
+        self.attempt = row.ok_or("its row is gone")?;
         self.stop().await?;
         self.slot = None;
         if self.attempt.log.is_none() {
@@ -79,7 +78,6 @@ impl Cleaner {
         self.inner.parts.engine.remove(&self.id).await.map_err(|error| error.to_string())?;
         self.remove_blobs().await?;
         contract::remove(&self.inner.dirs, &self.id).await.map_err(|error| error.to_string())?;
-        let (job, no) = (self.attempt.job, self.attempt.no);
         match self.inner.parts.store.apply_to_attempt(job, no, AttemptEvent::Remove).await {
             // Refused: another process has removed it meanwhile, which is as good.
             Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
@@ -90,7 +88,7 @@ impl Cleaner {
     /// SIGTERM, grace, SIGKILL, until it does not run any more.
     async fn stop(&self) -> Result<(), String> {
         let processor = self.inner.parts.processors.all.get(&self.attempt.processor);
-        let mut stop = Stop::new(processor.map_or(GRACE, |processor| processor.grace));
+        let mut stop = Stop::new(processor.map_or(STAND_IN_GRACE, |processor| processor.grace));
         let mut hint = self.minder.container.subscribe();
         loop {
             let state = self.inner.parts.engine.inspect(&self.id).await;

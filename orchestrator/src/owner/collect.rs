@@ -61,18 +61,19 @@ impl Owner {
         if self.job.crashes >= MAX_CRASHES {
             return Ok(Collected::Failed(Verdict::Bad(crash_loop(self.job.crashes))));
         }
-        let Some(processor) = self.processor.clone() else {
-            let words = "its processor is no longer configured";
+        // Nothing has synced what the container wrote, and its engine may not know how it ended.
+        if !contract::same_boot(&self.inner.dirs, &self.id) {
+            let words = "the machine went down before its outputs were stored";
             return Ok(Collected::Failed(settle::infrastructure(&self.job, words)));
-        };
-        match settle::judge(&self.job, &processor, exit, cause) {
-            Verdict::Good => Ok(self.outputs(&processor).await),
+        }
+        match settle::judge(&self.job, &self.processor, exit, cause) {
+            Verdict::Good => Ok(self.outputs(&self.processor).await),
             verdict => Ok(Collected::Failed(verdict)),
         }
     }
 
     async fn outputs(&self, processor: &Processor) -> Collected {
-        let mut failures = 0;
+        let (mut failures, mut unreadable) = (0, 0);
         loop {
             let error = match self.try_outputs(processor).await {
                 Ok((result, outputs)) => return Collected::Outputs(result, outputs),
@@ -83,12 +84,13 @@ impl Owner {
                     return self.refuse(processor, ReasonCode::OutputLimit, words);
                 }
                 // Whatever is in the way of our own directory will not go by itself for ever.
-                Err(CollectError::Io(error)) if failures >= MAX_IO_FAILURES => {
+                Err(CollectError::Io(error)) if unreadable >= MAX_IO_FAILURES => {
                     let words = format!("its outputs could not be read: {error}");
                     return Collected::Failed(settle::infrastructure(&self.job, &words));
                 }
                 Err(error) => error,
             };
+            unreadable = if matches!(error, CollectError::Io(_)) { unreadable + 1 } else { 0 };
             tracing::warn!(%error, failures, "could not store the outputs; trying again");
             tokio::time::sleep(backoff(failures).max(Duration::from_millis(100))).await;
             failures += 1;

@@ -86,7 +86,8 @@ pub(super) async fn beat(
         match inner.parts.store.apply(job, JobEvent::Own(fence, event), now).await {
             Ok(_) => renewed = Instant::now(),
             Err(StoreError::Refused(_) | StoreError::NotFound(_)) => return,
-            Err(error) if renewed.elapsed() >= GIVE_UP => {
+            // Where nobody else can own it, a database that is away is only waited for.
+            Err(error) if renewed.elapsed() >= GIVE_UP && !inner.parts.store.is_exclusive() => {
                 tracing::error!(%job, %error, "could not renew the lease for {GIVE_UP:?}; giving the job up");
                 return;
             }

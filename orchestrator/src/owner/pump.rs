@@ -36,6 +36,9 @@ impl Pump {
 
     /// Waits for the end of the log of a container that has exited.
     pub(super) async fn finish(&mut self) {
+        if self.0.is_finished() {
+            return;
+        }
         if timeout(DRAIN, &mut self.0).await.is_err() {
             tracing::warn!("the log did not end within {DRAIN:?}; stored as far as it was read");
             self.0.abort();

@@ -1,12 +1,16 @@
 //! Phase `starting`: from a claim to a container that runs, whether this owner made it or one
 //! before it.
 
+use std::sync::Arc;
+
 use fileyard_storage::{
     failpoint,
     job::{OwnerEvent, Reason, ReasonCode},
 };
 
-use super::{Halt, Owner};
+use tokio::time::sleep;
+
+use super::{Halt, Owner, PAUSE};
 use crate::{
     contract::{self, StageError},
     engine::{ContainerSpec, EngineError},
@@ -26,10 +30,11 @@ impl Owner {
         if self.job.crashes >= MAX_CRASHES {
             return self.conclude(Verdict::Bad(crash_loop(self.job.crashes))).await;
         }
-        let Some(processor) = self.processor.clone() else {
+        if !self.configured {
             let detail = "its processor is no longer configured";
             return self.conclude(settle::infrastructure(&self.job, detail)).await;
-        };
+        }
+        let processor = Arc::clone(&self.processor);
         let spec = contract::spec(self.id.install, &self.job, self.id.attempt, &processor);
         match self.ensure_started(&spec).await {
             Ok(()) => {
@@ -50,7 +55,7 @@ impl Owner {
         let engine = &self.inner.parts.engine;
         // Staging belongs to a container that is not there yet: one that is may be writing.
         if self.heard(engine.inspect(&spec.id).await)?.is_none() {
-            contract::stage(&self.inner.dirs, spec, &self.inner.parts.blobs).await?;
+            self.stage(spec).await?;
         }
         let started = match engine.start(spec).await {
             Err(EngineError::NoImage(image)) => {
@@ -62,15 +67,29 @@ impl Owner {
         self.heard(started).map(drop)
     }
 
+    /// A store that is away is waited for here, however long: no attempt is spent on it.
+    async fn stage(&self, spec: &ContainerSpec) -> Result<(), Trouble> {
+        let mut failures = 0;
+        loop {
+            match contract::stage(&self.inner.dirs, spec, &self.inner.parts.blobs).await {
+                Err(error @ (StageError::Unavailable(_) | StageError::NoSpace(_))) => {
+                    tracing::warn!(%error, failures, "could not stage the input; trying again");
+                    sleep(settle::backoff(failures).max(PAUSE)).await;
+                    failures += 1;
+                }
+                staged => return Ok(staged?),
+            }
+        }
+    }
+
     /// The image was there when the job was claimed, or could not be had: this try says why.
     async fn fetch(&self, image: &str) -> Result<(), Trouble> {
-        let (Some(images), Some(processor)) = (self.inner.parts.engine.images(), &self.processor)
-        else {
+        let Some(images) = self.inner.parts.engine.images() else {
             return Err(EngineError::NoImage(image.to_owned()).into());
         };
         self.inner.images.forget(image);
         let said = |words: String| tracing::debug!("{words}");
-        self.heard(images.ensure(image, processor.pull, &said).await)
+        self.heard(images.ensure(image, self.processor.pull, &said).await)
     }
 
     /// Notes whether the engine answers at all.
@@ -96,7 +115,7 @@ impl From<EngineError> for Trouble {
             EngineError::Rejected(_) | EngineError::NoImage(_) => {
                 Self::Final(ReasonCode::StartFailed, error.to_string())
             }
-            EngineError::Unavailable(_) | EngineError::NoSpace(_) => {
+            EngineError::Unavailable(_) | EngineError::Trouble(_) | EngineError::NoSpace(_) => {
                 Self::Infrastructure(error.to_string())
             }
         }

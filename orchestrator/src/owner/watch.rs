@@ -18,8 +18,6 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 /// How often a container that was killed is killed again.
 const KILL_AGAIN: Duration = Duration::from_secs(10);
-/// From SIGTERM to SIGKILL where the config no longer says.
-pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// How far a stop is.
 pub(super) struct Stop {
@@ -31,14 +29,12 @@ pub(super) struct Stop {
 impl Owner {
     pub(super) async fn watch(&mut self) -> Result<(), Halt> {
         let mut hint = self.minder.container.subscribe();
-        let timeout = self.processor.as_ref().map(|processor| processor.timeout);
+        let timeout = self.processor.timeout;
         let mut stop = None;
         self.pump();
         loop {
             let ran = self.vitals.elapsed();
-            if matches!(self.job.phase(), Some(Phase::Running))
-                && timeout.is_some_and(|timeout| ran >= timeout)
-            {
+            if matches!(self.job.phase(), Some(Phase::Running)) && ran >= timeout {
                 self.own(OwnerEvent::Stop { cause: StopCause::TimedOut }).await?;
             }
             match self.inner.parts.engine.inspect(&self.id).await {
@@ -50,7 +46,7 @@ impl Owner {
                 Ok(Some(ContainerState::Running)) => {
                     self.inner.heard_from_engine(None);
                     if matches!(self.job.phase(), Some(Phase::Stopping { .. })) {
-                        let stop = stop.get_or_insert_with(|| Stop::new(self.grace()));
+                        let stop = stop.get_or_insert_with(|| Stop::new(self.processor.grace));
                         stop.step(&self.inner, &self.id).await;
                     }
                 }
@@ -63,8 +59,8 @@ impl Owner {
                 }
                 Err(error) => tracing::warn!(%error, "could not look at the container"),
             }
-            let until_timeout = match (self.job.phase(), timeout) {
-                (Some(Phase::Running), Some(timeout)) => timeout.saturating_sub(ran),
+            let until_timeout = match self.job.phase() {
+                Some(Phase::Running) => timeout.saturating_sub(ran),
                 _ => POLL,
             };
             tokio::select! {
@@ -78,10 +74,6 @@ impl Owner {
     pub(super) fn pump(&mut self) -> &mut Pump {
         let (inner, id, vitals) = (&self.inner, self.id, &self.vitals);
         self.pump.get_or_insert_with(|| Pump::start(inner, id, Some(vitals)))
-    }
-
-    fn grace(&self) -> Duration {
-        self.processor.as_ref().map_or(GRACE, |processor| processor.grace)
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{DataLock, OpenError};
@@ -213,6 +213,12 @@ impl Loop {
     fn commit(&self) -> Result<(), StoreError> {
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
         self.db.execute_batch("COMMIT").map_err(|error| {
+            // No room for the log of the change: it is known not to be there.
+            if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+                && (self.db.is_autocommit() || self.db.execute_batch("ROLLBACK").is_ok())
+            {
+                return StoreError::Unavailable(error.to_string());
+            }
             tracing::error!(%error, "a commit failed; nothing is written any more");
             self.failing.send_replace(true);
             if !self.db.is_autocommit() {

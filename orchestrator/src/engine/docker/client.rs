@@ -158,7 +158,7 @@ impl From<Failure> for EngineError {
                 Self::Unavailable(words)
             }
             Failure::Answer(400 | 401 | 403 | 404, words) => Self::Rejected(words),
-            Failure::Answer(status, words) => Self::Unavailable(format!("{words} ({status})")),
+            Failure::Answer(status, words) => Self::Trouble(format!("{words} ({status})")),
             Failure::Away(words) => Self::Unavailable(words),
         }
     }

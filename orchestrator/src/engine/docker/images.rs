@@ -70,7 +70,7 @@ impl DockerEngine {
                 Ok(None) => break,
                 Err(_) => {
                     let silence = SILENCE.as_secs();
-                    return Err(EngineError::Unavailable(format!(
+                    return Err(EngineError::Trouble(format!(
                         "pulling {image} has not gone on for {silence} s"
                     )));
                 }
@@ -79,7 +79,7 @@ impl DockerEngine {
         // A stream that was cut looks like one that has ended.
         match self.has_image(image).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(EngineError::Unavailable(format!("pulling {image} broke off"))),
+            Ok(false) => Err(EngineError::Trouble(format!("pulling {image} broke off"))),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -109,6 +109,9 @@ fn refused(image: &str, failure: Failure, found: &Found) -> EngineError {
             }
             EngineError::Unavailable(words) => {
                 EngineError::Unavailable(format!("cannot pull {image} now: {words}"))
+            }
+            EngineError::Trouble(words) => {
+                EngineError::Trouble(format!("cannot pull {image} now: {words}"))
             }
             error => error,
         },

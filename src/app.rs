@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use fileyard_ingress::Services;
 use fileyard_orchestrator::{
     Orchestrator, Parts,
+    disk::Disk,
     engine::{Engine, HostDirs, docker::DockerEngine},
     hint::Hints,
     intake::Intake,
@@ -39,6 +40,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let engine = docker(&config, &blobs).await?;
     let clock = Arc::new(SystemClock);
     let hints = Hints::new();
+    let disk = Disk::new(&config.data, config.min_free);
 
     let intake = Intake::new(
         Arc::clone(&store),
@@ -46,6 +48,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         clock.clone(),
         config.processors.clone(),
         config.uploads,
+        disk.clone(),
         hints.clone(),
     );
     // What a dead process left is gone before anything new comes in.
@@ -64,10 +67,11 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         processors: config.processors.clone(),
         clock: clock.clone(),
         hints,
+        disk: disk.clone(),
         concurrency: config.concurrency,
         queue_timeout: config.queue_timeout,
     });
-    let health = Checks::new(Arc::clone(&store), blobs.clone(), orchestrator.clone());
+    let health = Checks::new(Arc::clone(&store), blobs.clone(), disk, orchestrator.clone());
     let listener = listen(&config).await?;
     let stop = CancellationToken::new();
     let services = Services {

@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Containers at once; never 0.
     pub(crate) concurrency: usize,
+    /// Bytes of disk below which nothing new begins.
+    pub(crate) min_free: u64,
     /// How long a job may wait; for ever where there is none.
     pub(crate) queue_timeout: Option<Duration>,
     pub(crate) http: HttpConfig,
@@ -184,15 +186,14 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
         0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
         some => some as usize,
     };
-    if root.size("min_free", "1GiB", "0B") != 1 << 30 {
-        root.refuse("min_free", "this version of fileyard does not watch the disk yet".into());
-    }
+    let min_free = root.size("min_free", "1GiB", "0B");
     let default = root.text("default_processor", "");
     let queue_timeout = root.optional_duration("queue_timeout");
     let config = Config {
         file: None,
         data,
         concurrency,
+        min_free,
         queue_timeout,
         http: concerns::http(root.section("http")),
         store: concerns::store(root.section("store"), environment),

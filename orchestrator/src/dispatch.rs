@@ -39,8 +39,9 @@ impl Inner {
                     }
                     Err(waiting_for) => {
                         self.wait(job, waiting_for).await?;
-                        // All slots taken or no engine: true of every other processor as well.
-                        if self.slots.full() || waiting_for == WaitingFor::Engine {
+                        // All slots taken, no engine, no room: true of every other processor as well.
+                        let of_all = matches!(waiting_for, WaitingFor::Engine | WaitingFor::Disk);
+                        if self.slots.full() || of_all {
                             return self.tell_the_rest(&head, job, waiting_for).await;
                         }
                         query.skip.push(job.asked.processor.clone());
@@ -58,6 +59,9 @@ impl Inner {
     fn place(&self, job: &Job) -> Result<(Arc<Processor>, Slot), WaitingFor> {
         if self.engine_trouble.borrow().is_some() {
             return Err(WaitingFor::Engine);
+        }
+        if self.parts.disk.low().is_some() {
+            return Err(WaitingFor::Disk);
         }
         let name = &job.asked.processor;
         let processor = self.parts.processors.all.get(name).ok_or(WaitingFor::ProcessorRemoved)?;

@@ -31,6 +31,7 @@ pub use self::{
     receiving::{Received, Receiving},
 };
 use crate::{
+    disk::Disk,
     hint::{Hint, Hints},
     processor::Processors,
 };
@@ -75,6 +76,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     processors: Processors,
     limits: UploadLimits,
+    disk: Disk,
     hints: Hints,
     tasks: TaskTracker,
     /// Uploads that a task of this process owns: a sweep keeps their leases and leaves them alone.
@@ -90,6 +92,7 @@ impl Intake {
         clock: Arc<dyn Clock>,
         processors: Processors,
         limits: UploadLimits,
+        disk: Disk,
         hints: Hints,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -98,6 +101,7 @@ impl Intake {
             clock,
             processors,
             limits,
+            disk,
             hints,
             tasks: TaskTracker::new(),
             live: Mutex::default(),
@@ -143,6 +147,7 @@ impl Intake {
         if self.0.tasks.is_closed() {
             return Err(IntakeError::ShuttingDown);
         }
+        self.must_have_room()?;
         let now = self.0.clock.now();
         let upload = Upload {
             id: UploadId::new(),
@@ -162,6 +167,10 @@ impl Intake {
         self.0.store.begin(upload).await?;
         failpoint::hit("upload-row");
         Ok(receiving)
+    }
+
+    fn must_have_room(&self) -> Result<(), IntakeError> {
+        self.0.disk.low().map_or(Ok(()), |low| Err(IntakeError::DiskFull(low)))
     }
 
     /// Makes jobs of complete uploads: all of them in one transaction, or none.

@@ -4,6 +4,7 @@
 //! Wake-ups are hints; polling is the guarantee. A claim is made only by a tracked task.
 
 pub mod contract;
+pub mod disk;
 mod dispatch;
 pub mod engine;
 pub mod hint;
@@ -37,6 +38,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    disk::Disk,
     engine::{ContainerId, Engine, HostDirs, Staging},
     hint::{Hint, Hints},
     images::ImageGate,
@@ -74,6 +76,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Wake-ups, shared with intake.
     pub hints: Hints,
+    /// Where containers and logs write.
+    pub disk: Disk,
     /// Containers at once.
     pub concurrency: usize,
     /// How long a job may be queued, if not for ever.

@@ -6,7 +6,7 @@ mod yard;
 
 use std::time::Duration;
 
-use fileyard_orchestrator::engine::EngineError;
+use fileyard_orchestrator::{engine::EngineError, intake::IntakeError};
 use fileyard_storage::{
     StoreError,
     attempt::AttemptEvent,
@@ -321,4 +321,26 @@ async fn a_stranger_is_removed_only_when_two_passes_saw_it() {
     other.tick().await.unwrap();
     assert_eq!(yard.engine.containers(), []);
     elsewhere.assert_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn below_the_reserve_of_disk_nothing_new_begins() {
+    let mut yard = Yard::exclusive();
+    let id = yard.submit("say hello").await;
+
+    yard.min_free = u64::MAX;
+    let refused = yard.intake().begin("a.txt", None).await.err();
+    assert!(matches!(refused, Some(IntakeError::DiskFull(_))), "{refused:?}");
+    assert!(yard.store.receiving(10).await.unwrap().is_empty());
+    yard.orchestrator().tick().await.unwrap();
+    let waits = |job: &Job| match job.state {
+        JobState::Queued { waiting_for, .. } => waiting_for,
+        _ => None,
+    };
+    assert_eq!(waits(&yard.job(id).await), Some(WaitingFor::Disk));
+
+    yard.min_free = 0;
+    let job = yard.ended(&yard.orchestrator(), id).await;
+    assert!(matches!(job.state, JobState::Succeeded { .. }), "{job:#?}");
+    yard.assert_nothing_is_left().await;
 }

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fileyard_orchestrator::engine::{EngineError, EngineReport, HostDirs, docker::DockerEngine};
+use fileyard_orchestrator::{
+    disk::Disk,
+    engine::{EngineError, EngineReport, HostDirs, docker::DockerEngine},
+};
 use fileyard_storage::{
     Store,
     blob::{BlobError, BlobStore},
@@ -72,6 +75,11 @@ pub(crate) async fn run(args: &Args) -> Result<(), Failure> {
     let made = Made::watch(&config.data);
     report.note("config", Ok(config_in_words(&config)));
     let data = data(&config, &mut report, args.take_over_store);
+    // Of a directory that is not there yet, its file system is asked through what is above it.
+    let there = config.data.ancestors().find(|dir| dir.exists()).unwrap_or(&config.data);
+    if let Some(low) = Disk::new(there, config.min_free).low() {
+        report.note("disk", Err(format!("{low}; make room, or lower min_free")));
+    }
     report.note("listen", listen(&config, matches!(data, Data::Taken)));
     store(&config, &data, args.take_over_store, &mut report).await;
     drop(data);

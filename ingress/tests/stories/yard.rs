@@ -7,6 +7,7 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use fileyard_ingress::{Health, Readiness, Services, Verdict, router};
 use fileyard_orchestrator::{
+    disk::Disk,
     engine::{ContainerId, HostDirs, LogChunk, LogStream, Network, Pull, User},
     hint::Hints,
     intake::{Intake, UploadLimits},
@@ -97,6 +98,7 @@ impl Yard {
             clock.clone(),
             processors,
             LIMITS,
+            Disk::new(data.path(), 0),
             hints.clone(),
         );
         let health = Arc::new(Sick::default());

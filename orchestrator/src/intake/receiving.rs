@@ -17,6 +17,9 @@ use fileyard_storage::{
 use super::{Intake, IntakeError, UPLOAD_LEASE};
 use crate::processor::Processor;
 
+/// After how many bytes the disk's room is looked at again.
+const LOOK_EVERY: u64 = 16 << 20;
+
 /// An upload that receives bytes.
 pub struct Receiving {
     claim: Claim,
@@ -47,14 +50,18 @@ impl Receiving {
     /// Takes more of the file; returns when there is room for more.
     ///
     /// # Errors
-    /// [`IntakeError::TooLarge`], [`IntakeError::UnsupportedType`], or what the store said. Drop the upload then.
+    /// [`IntakeError::TooLarge`], [`IntakeError::UnsupportedType`], [`IntakeError::DiskFull`], or what the store said. Drop the upload then.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), IntakeError> {
         let limit = self.claim.intake.0.limits.max_size;
         let writer = self.writer.as_mut().expect("a receiving upload has its writer");
         if writer.offset() + bytes.len() as u64 > limit {
             return Err(IntakeError::TooLarge { limit });
         }
+        let before = writer.offset();
         writer.write(bytes).await?;
+        if before / LOOK_EVERY != writer.offset() / LOOK_EVERY {
+            self.claim.intake.must_have_room()?;
+        }
         failpoint::hit("mid-body");
         self.check_type()
     }

@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use fileyard_orchestrator::{
     Orchestrator, Parts,
+    disk::Disk,
     engine::{ContainerId, HostDirs, Network, Pull, User, fake::FakeEngine},
     hint::Hints,
     intake::{Intake, Order, UploadLimits},
@@ -35,6 +36,8 @@ pub struct Yard {
     pub dirs: HostDirs,
     pub processor: Processor,
     pub home: tempfile::TempDir,
+    /// Bytes of disk that are to stay free.
+    pub min_free: u64,
     hints: Hints,
 }
 
@@ -74,6 +77,7 @@ impl Yard {
             dirs,
             processor: processor(),
             home,
+            min_free: 0,
             hints: Hints::new(),
         }
     }
@@ -90,6 +94,7 @@ impl Yard {
             self.clock.clone(),
             self.processors(),
             UploadLimits { max_size: 1 << 20, max_files: 10 },
+            Disk::new(self.home.path(), self.min_free),
             self.hints.clone(),
         )
     }
@@ -103,6 +108,7 @@ impl Yard {
             processors: self.processors(),
             clock: self.clock.clone(),
             hints: self.hints.clone(),
+            disk: Disk::new(self.home.path(), self.min_free),
             concurrency: 2,
             queue_timeout: None,
         })

@@ -15,6 +15,7 @@ mod lane;
 mod lease;
 mod local;
 mod part;
+mod piece;
 mod remote;
 mod sniff;
 mod writer;

@@ -15,6 +15,7 @@ use super::{
     config::Kind,
     local::{self, Local},
     part::{self, PIECE},
+    piece::Pieces,
     remote::{self, Remote},
 };
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
 pub struct BlobStore {
     home: Home,
     part_size: u64,
+    pieces: Pieces,
     tasks: TaskTracker,
 }
 
@@ -69,7 +71,7 @@ impl BlobStore {
         let tasks = TaskTracker::new();
         // Closed only means that `settled` may see the end; tasks are still taken.
         tasks.close();
-        Ok(Self { home, part_size, tasks })
+        Ok(Self { home, part_size, pieces: Pieces::default(), tasks })
     }
 
     /// A writer of one blob of at most `max_size` bytes (its size, where that is known: it decides
@@ -191,6 +193,10 @@ impl BlobStore {
     /// Returns once no writer is at work, and none that was dropped is still being taken back.
     pub async fn settled(&self) {
         self.tasks.wait().await;
+    }
+
+    pub(super) fn pieces(&self) -> &Pieces {
+        &self.pieces
     }
 
     pub(super) fn home(&self) -> &Home {

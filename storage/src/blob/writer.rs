@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
@@ -18,7 +18,7 @@ use super::{
     BlobError, BlobKey, BlobStore, Recorder, Written,
     hash::Hasher,
     lease::{Lease, Seen},
-    part::PIECE,
+    piece::Piece,
     sniff, store,
 };
 
@@ -29,7 +29,7 @@ pub struct BlobWriter {
     key: BlobKey,
     max_size: u64,
     recorder: Arc<dyn Recorder>,
-    piece: BytesMut,
+    piece: Option<Piece>,
     offset: u64,
     /// Of the first piece, once it is full.
     sniffed: Option<Option<&'static str>>,
@@ -63,7 +63,7 @@ impl BlobWriter {
         max_size: u64,
         recorder: Arc<dyn Recorder>,
     ) -> Self {
-        let (piece, link) = (BytesMut::new(), Link::Idle);
+        let (piece, link) = (None, Link::Idle);
         Self { store, key, max_size, recorder, piece, offset: 0, sniffed: None, link }
     }
 
@@ -80,16 +80,11 @@ impl BlobWriter {
             return Err(error);
         }
         while !bytes.is_empty() {
-            // Copied, because a slice of a network buffer would keep the whole of it.
-            if self.piece.capacity() == 0 {
-                self.piece.reserve(PIECE);
-            }
-            let some = bytes.split_to(bytes.len().min(PIECE - self.piece.len()));
-            self.piece.extend_from_slice(&some);
-            self.offset += some.len() as u64;
+            let piece = self.piece.get_or_insert_with(|| self.store.pieces().take());
+            self.offset += piece.fill(&mut bytes) as u64;
             self.up().store(self.offset, Ordering::Relaxed);
-            if self.piece.len() == PIECE {
-                let piece = std::mem::take(&mut self.piece).freeze();
+            if let Some(piece) = self.piece.take_if(|piece| piece.is_full()) {
+                let piece = piece.freeze();
                 self.sniffed.get_or_insert_with(|| sniff::sniff(&piece));
                 self.send(Message::Piece(piece)).await?;
             }
@@ -118,9 +113,8 @@ impl BlobWriter {
     /// [`BlobError`]; then nothing of it stays in the store.
     pub async fn finish(mut self) -> Result<Written, BlobError> {
         self.up();
-        if !self.piece.is_empty() {
-            let piece = std::mem::take(&mut self.piece).freeze();
-            self.send(Message::Piece(piece)).await?;
+        if let Some(piece) = self.piece.take() {
+            self.send(Message::Piece(piece.freeze())).await?;
         }
         let (reply, written) = oneshot::channel();
         self.send(Message::Finish(reply)).await?;

@@ -7,7 +7,7 @@ use axum::{
 };
 use fileyard_storage::{
     id::{BatchId, JobId, ProcessorName},
-    job::{JobFilter, StateName},
+    job::{Job, JobFilter, StateName},
 };
 use http::HeaderMap;
 
@@ -39,9 +39,14 @@ pub(crate) async fn list(
     let asked = Asked::parse(&query)?;
     // One more than asked for tells whether there is a next page.
     let mut jobs = app.store.jobs(&asked.filter, asked.before, asked.limit + 1).await?;
-    let more = jobs.len() > asked.limit;
+    let mut more = jobs.len() > asked.limit;
     jobs.truncate(asked.limit);
-    let next = jobs.last().filter(|_| more).map(|job| cursor(job.id()));
+    let last = jobs.last().map(Job::id);
+    if jobs.len() < asked.limit && last.is_some() {
+        // The list may have ended early because its rows are large.
+        more = !app.store.jobs(&asked.filter, last, 1).await?.is_empty();
+    }
+    let next = last.filter(|_| more).map(cursor);
     if prefers_html(&headers) {
         return page::jobs(&app, &asked, &jobs, next.as_deref()).await;
     }

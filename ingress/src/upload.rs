@@ -146,7 +146,10 @@ async fn receive_form(
                     let value = form.value(name).await?;
                     order.params.insert(param.to_owned(), value);
                 }
-                None if ignored.len() < 5 => ignored.push(format!("{name:?}")),
+                None if ignored.len() < 5 => {
+                    let name: String = name.chars().take(80).collect();
+                    ignored.push(format!("{name:?}"));
+                }
                 None => {}
             },
         }

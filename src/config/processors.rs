@@ -102,6 +102,13 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
         network: Network::None,
         params,
     };
+    if processor.tmp > processor.memory {
+        let memory = "must not be more than memory, in which a container's /tmp is counted";
+        section.refuse("tmp", memory.into());
+    }
+    if processor.cpus < 0.01 {
+        section.refuse("cpus", "must be at least 0.01, the least that can be set".into());
+    }
     section.finish();
     processor
 }
@@ -303,7 +310,17 @@ fn number(section: &Section<'_>) -> Option<ParamKind> {
     Some(ParamKind::Number { min, max })
 }
 
-fn ordered<T: PartialOrd>(section: &Section<'_>, min: Option<T>, max: Option<T>) -> Option<()> {
+fn ordered<T: PartialOrd + Copy>(
+    section: &Section<'_>,
+    min: Option<T>,
+    max: Option<T>,
+) -> Option<()> {
+    // Not a number is neither more nor less than anything, and would admit nothing.
+    let no_bound = |n: T| n.partial_cmp(&n).is_none();
+    if min.is_some_and(no_bound) || max.is_some_and(no_bound) {
+        section.refuse("min", "must be a number, and so must max".into());
+        return None;
+    }
     if min.zip(max).is_some_and(|(min, max)| min > max) {
         section.refuse("min", "must not be more than max".into());
         return None;

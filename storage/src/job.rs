@@ -245,7 +245,8 @@ pub trait JobStore: Send + Sync {
     /// One job, if there is one.
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
 
-    /// Jobs by id, newest first, older than `before`, at most `limit`.
+    /// Jobs by id, newest first, older than `before`, at most `limit`; fewer, but never none, where
+    /// their rows are so large that all of them would fill the memory.
     async fn jobs(
         &self,
         filter: &JobFilter,

@@ -49,7 +49,7 @@ impl Relay {
         self.cut().await;
         self.listen(|here| async move {
             let _held = here;
-            pending().await
+            pending::<()>().await;
         });
     }
 

@@ -35,7 +35,7 @@ impl Disposition {
             }
         }
         let name = String::from_utf8_lossy(&name?).into_owned();
-        Some(Self { name, filename: extended.or(filename) })
+        Some(Self { name, filename: extended.filter(|name| !name.is_empty()).or(filename) })
     }
 }
 

@@ -71,7 +71,13 @@ impl<'a> Form<'a> {
             }
         };
         self.parts = self.parts.checked_sub(1).ok_or(FormError::TooManyParts(MAX_PARTS))?;
-        Disposition::parse(&header).map(Some).ok_or(FormError::NoName)
+        let part = Disposition::parse(&header).ok_or(FormError::NoName)?;
+        // Names are kept as values are, so they count as values do.
+        self.fields += part.name.len();
+        if self.fields > MAX_FIELDS {
+            return Err(FormError::FieldTooLarge(part.name.chars().take(80).collect()));
+        }
+        Ok(Some(part))
     }
 
     /// More of the current part's content; `None` when it has ended.

@@ -58,7 +58,7 @@ impl Local {
             }
             _ => {}
         }
-        for dir in [&root, &staging] {
+        for dir in [&root, &tmp, &staging] {
             dir::make(dir).map_err(wrong("make", dir))?;
             fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
                 .map_err(wrong("protect", dir))?;

@@ -32,6 +32,27 @@ pub(super) fn all<T: DeserializeOwned>(
     found.map(|row| read(row?)).collect()
 }
 
+/// As [`all`], but no more once these are of so many bytes: a row is held many times its size when
+/// it is read.
+pub(super) fn up_to<T: DeserializeOwned>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+    bytes: usize,
+) -> Result<Vec<T>, StoreError> {
+    let mut sql = db.prepare_cached(sql)?;
+    let (mut found, mut size) = (Vec::new(), 0);
+    for row in sql.query_map(params, columns)? {
+        let row = row?;
+        size += row.1.len();
+        found.push(read(row)?);
+        if size > bytes {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// A number of rows as SQLite takes it.
 pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)

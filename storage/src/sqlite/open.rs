@@ -1,6 +1,9 @@
 //! Opening the file: settings, migrations, and clear refusals.
 
 use std::{
+    fs::{OpenOptions, Permissions},
+    io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -73,6 +76,10 @@ pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
 /// The connection that writes, with the newest schema, and whose rows they are.
 pub(super) fn writable(path: &Path) -> Result<(Connection, InstallId), OpenError> {
     let of = |error| OpenError::of(path, &error);
+    ours_alone(path).map_err(|error| OpenError::Failed {
+        path: path.to_owned(),
+        why: format!("it can not be kept from others: {error}"),
+    })?;
     let mut db = Connection::open(path).map_err(of)?;
     settle(&db).map_err(of)?;
     check(&db, path)?;
@@ -83,6 +90,14 @@ pub(super) fn writable(path: &Path) -> Result<(Connection, InstallId), OpenError
         OpenError::Corrupt { path: path.to_owned(), why }
     })?;
     Ok((db, install))
+}
+
+/// Names, params and results are in the file: nobody else on this machine reads it. What SQLite
+/// puts beside it has the same mode.
+fn ours_alone(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// A connection that reads.

@@ -174,7 +174,7 @@ mod tests {
         assert!(matches!(answer("unauthorized: go away"), EngineError::Rejected(_)));
         assert!(matches!(answer("manifest unknown"), EngineError::Rejected(_)));
         let timeout = "Get \"https://x/v2/\": dial tcp: i/o timeout";
-        assert!(matches!(answer(timeout), EngineError::Unavailable(_)));
+        assert!(matches!(answer(timeout), EngineError::Trouble(_)));
         assert!(matches!(answer("write: no space left on device"), EngineError::NoSpace(_)));
     }
 }

@@ -111,9 +111,26 @@ fn mounts(spec: &ContainerSpec, dirs: &HostDirs) -> Vec<Mount> {
 /// and `/out` has to allow it anyway.
 fn tmpfs(limits: Limits, input: &str, image: &ImageConfig) -> HashMap<String, String> {
     let options = format!("rw,nosuid,nodev,exec,size={},mode=1777", limits.tmp);
-    let volumes = image.volumes.iter().flatten().map(|path| path.trim_end_matches('/'));
-    let taken = |path: &&str| *path != "/out" && *path != format!("/in/{input}");
-    volumes.filter(taken).chain(["/tmp"]).map(|path| (path.to_owned(), options.clone())).collect()
+    let input = format!("/in/{input}");
+    let volumes = image.volumes.iter().flatten().map(|path| normal(path));
+    // What lies in /out is collected from the host's side of it, so nothing may cover it there.
+    let free = |path: &String| {
+        *path != input && path != "/" && path != "/out" && !path.starts_with("/out/")
+    };
+    volumes.filter(free).chain(["/tmp".into()]).map(|path| (path, options.clone())).collect()
+}
+
+/// A path as Docker looks it up: without `.`, `..` and doubled slashes.
+fn normal(path: &str) -> String {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    format!("/{}", names.join("/"))
 }
 
 fn limited(limits: Limits, daemon: &SystemInfo) -> HostConfig {
@@ -149,4 +166,23 @@ fn nano_cpus(cpus: f64, daemon: &SystemInfo) -> Option<i64> {
 
 fn whole(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_covered_where_docker_looks_it_up_and_never_in_out() {
+        let limits = Limits { memory: 1, cpus: 1.0, pids: 1, tmp: 7, file_size: 1, open_files: 1 };
+        let volumes =
+            ["/a/./b/", "//c//d", "/e/../f", "/out", "/out/sub", "/out/./x", "/in/a.txt", "/"];
+        let image = ImageConfig {
+            volumes: Some(volumes.map(str::to_owned).into()),
+            ..ImageConfig::default()
+        };
+        let mut covered: Vec<_> = tmpfs(limits, "a.txt", &image).into_keys().collect();
+        covered.sort();
+        assert_eq!(covered, ["/a/b", "/c/d", "/f", "/tmp"]);
+    }
 }

@@ -158,6 +158,9 @@ impl Orchestrator {
         let mut asked_engine = Instant::now();
         while !stop.is_cancelled() {
             let done = tokio::select! {
+                // In this order at the start: what runs already has its slots, and an engine that
+                // is away is known to be, before anything is claimed.
+                biased;
                 () = stop.cancelled() => break,
                 _ = reconcile.tick() => self.0.reconcile().await,
                 _ = poll.tick() => {

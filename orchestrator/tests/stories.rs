@@ -344,3 +344,58 @@ async fn below_the_reserve_of_disk_nothing_new_begins() {
     assert!(matches!(job.state, JobState::Succeeded { .. }), "{job:#?}");
     yard.assert_nothing_is_left().await;
 }
+
+#[tokio::test]
+async fn jobs_that_can_not_run_do_not_keep_others_from_running() {
+    let mut yard = Yard::exclusive();
+    let mut stuck = Vec::new();
+    for _ in 0..70 {
+        stuck.push(yard.submit("say never").await);
+    }
+    // The config no longer has their processor, and has another one.
+    yard.processor.name = "other".parse().unwrap();
+    let orchestrator = yard.orchestrator();
+    let id = yard.submit("result 1").await;
+    let job = yard.ended(&orchestrator, id).await;
+    assert!(matches!(job.state, JobState::Succeeded { .. }), "{job:#?}");
+    let first = yard.job(stuck[0]).await;
+    assert!(
+        matches!(
+            first.state,
+            JobState::Queued { waiting_for: Some(WaitingFor::ProcessorRemoved), .. }
+        ),
+        "{first:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_runs_of_a_processor_that_was_removed_is_minded_to_its_end() {
+    let mut yard = Yard::exclusive();
+    let first = yard.orchestrator();
+    let id = yard.submit("gate end\nresult 1").await;
+    yard.tick_until(&first, id, is_running).await;
+    yard.processor.name = "other".parse().unwrap();
+    let second = yard.orchestrator();
+    second.tick().await.unwrap();
+    yard.engine.open_gate("end");
+    let job = yard.ended(&second, id).await;
+    assert!(matches!(job.state, JobState::Succeeded { .. }), "{job:#?}");
+    first.settled().await;
+    yard.assert_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn what_a_container_left_before_a_power_loss_is_not_taken_for_its_output() {
+    let yard = Yard::exclusive();
+    let orchestrator = yard.orchestrator();
+    let id = yard.submit("write a.txt A\ngate end").await;
+    yard.tick_until(&orchestrator, id, is_running).await;
+    yard.engine.at_gate("end").await;
+    let boot = yard.dirs.attempt(&yard.container(id, 1)).join("boot");
+    std::fs::write(boot, "another boot").unwrap();
+    yard.engine.open_gate("end");
+    let job = yard.ended(&orchestrator, id).await;
+    assert!(matches!(job.state, JobState::Succeeded { .. }), "{job:#?}");
+    assert_eq!((job.attempt, job.infrastructure, job.retries), (Some(AttemptNo(2)), 1, 0));
+    yard.assert_nothing_is_left().await;
+}

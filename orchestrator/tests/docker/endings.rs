@@ -99,7 +99,7 @@ async fn an_input_that_the_daemon_does_not_see_is_nobody_s_fault_but_ours() {
     let spec = it.spec(&["exit", "0"]);
     fs::remove_file(it.dirs().input(&spec.id, &spec.input)).unwrap();
     match engine.start(&spec).await {
-        Err(EngineError::Unavailable(words)) => {
+        Err(EngineError::Trouble(words)) => {
             assert!(words.contains("data directory"), "{words}");
         }
         other => panic!("{other:?}"),

@@ -124,7 +124,7 @@ async fn an_image_is_pulled_once_always_or_never() {
     );
     drop(open);
     let away = ensure(&engine, &image, Pull::Always).await;
-    assert!(matches!(away, Err(EngineError::Unavailable(_))), "{away:?}");
+    assert!(matches!(away, Err(EngineError::Trouble(_))), "{away:?}");
     assert_eq!(ensure(&engine, &image, Pull::Missing).await.unwrap(), "");
     forget_image(&image).await;
 }

@@ -166,11 +166,32 @@ impl Remote {
 
     async fn put(&self, path: &Path, payload: PutPayload) -> Result<(), BlobError> {
         let limit = for_bytes(payload.content_length());
-        let put = self.api.put_opts(path, payload, PutOptions::default());
-        self.call(limit, "write", put).await.map(drop)
+        let put = || self.api.put_opts(path, payload.clone(), PutOptions::default());
+        self.patient_call(limit, "write", put).await.map(drop)
     }
 
     /// One call, bounded, its error in words.
+    /// As [`Remote::call`], but a refusal has to be repeated to be believed: MinIO says that access
+    /// is denied when a neighbour's delete prunes the directory that is just being written to.
+    async fn patient_call<T, W: Future<Output = object_store::Result<T>>>(
+        &self,
+        limit: Duration,
+        doing: &str,
+        work: impl Fn() -> W,
+    ) -> Result<T, BlobError> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.call(limit, doing, work()).await {
+                Err(BlobError::Misconfigured(why)) if pause < Duration::from_secs(1) => {
+                    tracing::debug!(why, "asking again before it is believed");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                done => return done,
+            }
+        }
+    }
+
     async fn call<T>(
         &self,
         limit: Duration,

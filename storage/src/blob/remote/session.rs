@@ -167,8 +167,8 @@ impl Session {
         let Some(upload) = &self.upload else { return Ok(()) };
         self.object = true;
         let parts = std::mem::take(&mut self.landed);
-        let join = self.home.api.complete_multipart(&self.path, upload, parts);
-        match self.home.call(JOIN, "join the parts of", join).await {
+        let join = || self.home.api.complete_multipart(&self.path, upload, parts.clone());
+        match self.home.patient_call(JOIN, "join the parts of", join).await {
             Ok(_) => Ok(()),
             // No such upload: a first try went through and its answer was lost. The key is this
             // blob's alone, so what is there is what was joined.

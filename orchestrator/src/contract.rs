@@ -31,7 +31,7 @@ pub use self::{
     stage::{StageError, same_boot, stage},
 };
 use crate::{
-    engine::{ContainerId, ContainerSpec, InputFile, Limits},
+    engine::{ContainerId, ContainerSpec, InputFile, Limits, Network, Reach},
     processor::Processor,
     template::{self, Values},
 };
@@ -77,9 +77,16 @@ pub fn spec(
             file_size: processor.max_output_size,
             open_files: OPEN_FILES,
         },
-        network: processor.network,
+        reach: reach(processor),
         input: InputFile { name, key: input.key.clone(), sha256: input.sha256, size: input.size },
     }
+}
+
+/// What a container of this processor may reach: what its config says, and nothing for its files,
+/// which pass through directories.
+#[must_use]
+pub fn reach(processor: &Processor) -> Reach {
+    Reach { listener: None, internet: processor.network == Network::Egress }
 }
 
 /// The job's params, and the defaults of those that were declared after it was accepted.

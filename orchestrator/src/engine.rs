@@ -1,4 +1,5 @@
-//! What runs containers, as the orchestrator sees it: seven methods and two optional capabilities.
+//! What runs containers, as the orchestrator sees it: seven methods and a few optional
+//! capabilities.
 //!
 //! A spec says *what* is in `/in` (a blob's key and digest) and who may write `/out`; where those
 //! are on a host is between the engine and its [`HostDirs`].
@@ -9,6 +10,7 @@ mod dirs;
 pub mod docker;
 pub mod fake;
 mod id;
+mod network;
 mod output;
 pub mod seccomp;
 mod spec;
@@ -20,6 +22,7 @@ use futures::stream::BoxStream;
 pub use self::{
     dirs::HostDirs,
     id::{ContainerId, NotOurs},
+    network::{BadRange, Gateway, NetworkRange, Networks, Reach, Subnet},
     output::{LogChunk, LogPosition, LogStream},
     spec::{ContainerSpec, InputFile, Limits, Network, Pull, User},
 };
@@ -67,6 +70,11 @@ pub trait Engine: Send + Sync {
 
     /// Fetches images, where the engine can.
     fn images(&self) -> Option<&dyn Images> {
+        None
+    }
+
+    /// Gives attempts networks, where the engine can.
+    fn networks(&self) -> Option<&dyn Networks> {
         None
     }
 }
@@ -158,6 +166,9 @@ pub enum EngineError {
     /// No room on its disk.
     #[error("the container engine has no room: {0}")]
     NoSpace(String),
+    /// All of what it gives out is in use. Some will be given back.
+    #[error("{0}")]
+    Exhausted(String),
 }
 
 impl Signal {

@@ -98,6 +98,8 @@ struct Inner {
     minded: Mutex<HashMap<(JobId, AttemptNo), Minder>>,
     /// Containers that no row explained in the last pass.
     strangers: Mutex<HashSet<ContainerId>>,
+    /// Networks that no row explained in the last pass, by the container they were for.
+    strange_networks: Mutex<HashSet<ContainerId>>,
     /// Why the engine does not answer, while it does not.
     engine_trouble: watch::Sender<Option<String>>,
 }
@@ -122,6 +124,7 @@ impl Orchestrator {
             leaving: CancellationToken::new(),
             minded: Mutex::default(),
             strangers: Mutex::default(),
+            strange_networks: Mutex::default(),
             dirs,
             engine_trouble: watch::Sender::new(None),
             parts,
@@ -260,6 +263,10 @@ impl Inner {
 
     fn strangers(&self) -> MutexGuard<'_, HashSet<ContainerId>> {
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn strange_networks(&self) -> MutexGuard<'_, HashSet<ContainerId>> {
+        self.strange_networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn container(&self, job: JobId, attempt: AttemptNo) -> ContainerId {

@@ -7,6 +7,7 @@
 mod clean;
 mod collect;
 mod heartbeat;
+mod network;
 mod pump;
 mod start;
 mod watch;
@@ -26,7 +27,13 @@ use tokio::sync::watch as signal;
 
 pub(crate) use self::clean::Cleaner;
 use self::{heartbeat::Vitals, pump::Pump};
-use crate::{Inner, engine::ContainerId, processor::Processor, settle::Verdict, slots::Slot};
+use crate::{
+    Inner,
+    engine::{ContainerId, Gateway},
+    processor::Processor,
+    settle::Verdict,
+    slots::Slot,
+};
 
 /// How long an owner may be silent.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -55,6 +62,8 @@ pub(crate) struct Owner {
     slot: Option<Slot>,
     vitals: Arc<Vitals>,
     pump: Option<Pump>,
+    /// Of the attempt's own network, once this owner has seen to that.
+    gateway: Option<Gateway>,
     minder: Minder,
 }
 
@@ -111,6 +120,7 @@ impl Owner {
             processor: processor.unwrap_or_else(Arc::new),
             slot: Some(slot),
             pump: None,
+            gateway: None,
             minder: Minder::new(),
             inner,
             job,

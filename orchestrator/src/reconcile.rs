@@ -1,8 +1,8 @@
 //! Rows against containers, both ways: at the start and every 15 s.
 //!
 //! What runs and has a current row is adopted, not rerun. A row without a task gets one. What no
-//! row explains is removed, but only after two passes in a row; containers of other installs are
-//! never seen here.
+//! row explains is removed, but only after two passes in a row, and attempts' networks likewise;
+//! what other installs have is never seen here.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -31,6 +31,7 @@ impl Inner {
         let listed = self.parts.engine.list(self.parts.store.install()).await;
         let trouble = listed.as_ref().err().map(ToString::to_string);
         self.heard_from_engine(trouble.as_deref());
+        let networks = self.list_networks().await;
         self.adopt().await?;
         let owed = self.clean_up().await?;
         let known: HashSet<ContainerId> =
@@ -38,6 +39,10 @@ impl Inner {
         if let Ok(listed) = listed {
             let strangers = listed.iter().map(|it| it.id).filter(|id| !known.contains(id));
             self.remove_strangers(strangers.collect()).await;
+        }
+        if let Some(networks) = networks {
+            let strangers = networks.into_iter().filter(|id| !known.contains(id));
+            self.remove_strange_networks(strangers.collect()).await;
         }
         self.remove_directories(&known).await
     }
@@ -110,6 +115,23 @@ impl Inner {
             tracing::warn!(container = %id, "removing a container that no row explains");
             if let Err(error) = self.parts.engine.remove(id).await {
                 tracing::warn!(container = %id, %error, "could not remove it");
+            }
+        }
+    }
+
+    /// The attempts whose networks are there; `None` when that can not be known now.
+    async fn list_networks(&self) -> Option<Vec<ContainerId>> {
+        let networks = self.parts.engine.networks()?;
+        networks.list(self.parts.store.install()).await.ok()
+    }
+
+    async fn remove_strange_networks(&self, found: HashSet<ContainerId>) {
+        let Some(networks) = self.parts.engine.networks() else { return };
+        let seen_before = std::mem::replace(&mut *self.strange_networks(), found.clone());
+        for id in found.intersection(&seen_before) {
+            tracing::warn!(network = %id, "removing a network that no row explains");
+            if let Err(error) = networks.remove(id).await {
+                tracing::warn!(network = %id, %error, "could not remove it");
             }
         }
     }

@@ -4,6 +4,7 @@
 //! lists of verbs that the fake engine and the image `fileyard/drill` both understand.
 
 mod logs;
+mod network;
 mod start;
 mod stop;
 
@@ -24,10 +25,11 @@ use futures::StreamExt;
 
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, HostDirs, InputFile, Limits, LogChunk,
-    LogPosition, LogStream, Network, Staging, User,
+    LogPosition, LogStream, Reach, Staging, User,
 };
 
 pub use logs::*;
+pub use network::*;
 pub use start::*;
 pub use stop::*;
 
@@ -70,6 +72,10 @@ macro_rules! engine_conformance {
             both_streams_are_read,
             a_log_is_followed_while_it_grows,
             a_log_goes_on_from_any_position,
+            a_network_is_made_once_though_asked_twice,
+            several_networks_are_made_at_once,
+            a_container_reaches_the_listener_on_its_network_s_gateway,
+            a_network_stays_while_its_container_runs,
         );
     };
     (@ $harness:expr, $($case:ident,)*) => {
@@ -106,7 +112,7 @@ impl Harness {
                 file_size: 64 << 20,
                 open_files: 256,
             },
-            network: Network::None,
+            reach: Reach::NOTHING,
             input: InputFile {
                 name: "input.txt".into(),
                 key: BlobKey::Input { tenant: Tenant::default(), upload: UploadId::new() },
@@ -200,6 +206,10 @@ impl Harness {
     pub async fn leaves_nothing(&self) {
         let left = self.engine.list(self.install).await.expect("a list");
         assert_eq!(left, [], "containers are left behind");
+        if let Some(networks) = self.engine.networks() {
+            let left = networks.list(self.install).await.expect("a list");
+            assert_eq!(left, [], "networks are left behind");
+        }
     }
 }
 

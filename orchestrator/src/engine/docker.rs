@@ -7,8 +7,10 @@ mod check;
 mod client;
 mod credentials;
 mod events;
+mod firewall;
 mod images;
 mod logs;
+mod network;
 mod spec;
 mod state;
 
@@ -30,12 +32,15 @@ use bollard::{
 };
 use fileyard_storage::{failpoint, id::InstallId, job::ExitFacts};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard, RwLock};
 
-use self::client::{Client, Failure, QUICK, SLOW, call};
+use self::{
+    client::{Client, Failure, QUICK, SLOW, call},
+    firewall::Firewall,
+};
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
-    LogChunk, LogPosition, Signal, Staging,
+    LogChunk, LogPosition, NetworkRange, Networks, Signal, Staging,
 };
 
 /// How much later than an exit Docker may say that the kernel killed something for memory.
@@ -50,6 +55,13 @@ pub struct DockerEngine {
     /// Two starts of one container wait for each other: a second one that found it created would
     /// run it again if it had exited by then.
     starting: [Mutex<()>; 64],
+    /// Where attempts' networks are taken from.
+    range: NetworkRange,
+    /// Whether any is going to be, so that a person needs to hear what stands in the way.
+    networks_wanted: bool,
+    firewall: Firewall,
+    /// Read by whoever makes a network: the rules of the last that went are not removed then.
+    making: RwLock<()>,
 }
 
 impl DockerEngine {
@@ -61,7 +73,24 @@ impl DockerEngine {
     pub fn new(host: &str, dirs: HostDirs) -> Result<Self, EngineError> {
         let client = Arc::new(Client::new(host)?);
         let docker_config = credentials::default_file();
-        Ok(Self { client, dirs, docker_config, starting: std::array::from_fn(|_| Mutex::new(())) })
+        Ok(Self {
+            client,
+            dirs,
+            docker_config,
+            starting: std::array::from_fn(|_| Mutex::new(())),
+            range: NetworkRange::default(),
+            networks_wanted: false,
+            firewall: Firewall::default(),
+            making: RwLock::default(),
+        })
+    }
+
+    /// Takes attempts' networks from this range; `wanted` says that some processor needs one, so that
+    /// a check tells what it finds about them.
+    #[must_use]
+    pub fn with_networks(mut self, range: NetworkRange, wanted: bool) -> Self {
+        (self.range, self.networks_wanted) = (range, wanted);
+        self
     }
 
     /// Takes registries' credentials from this file, instead of the user's `config.json`.
@@ -103,6 +132,14 @@ impl DockerEngine {
         }
     }
 
+    /// Others that mean this container wait until it is dropped.
+    async fn turn(&self, id: &ContainerId) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let stripe = usize::try_from(hasher.finish() % 64).expect("it is below 64");
+        self.starting[stripe].lock().await
+    }
+
     async fn start_created(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
         let docker = self.client.docker().await?;
         let started = call(SLOW, docker.start_container(&spec.id.to_string(), None)).await;
@@ -113,6 +150,9 @@ impl DockerEngine {
             (_, Some(state @ (ContainerState::Running | ContainerState::Exited(_)))) => Ok(state),
             (Err(Failure::Answer(_, words)), _) if state::blames_the_image(&words) => {
                 Err(EngineError::Rejected(words))
+            }
+            (Err(Failure::Answer(404, words)), Some(_)) if words.contains("network") => {
+                Err(EngineError::Trouble(words))
             }
             (Err(failure), _) => Err(failure.into()),
             (Ok(()), _) => Err(EngineError::Trouble(format!(
@@ -155,10 +195,7 @@ impl Engine for DockerEngine {
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
-        let mut hasher = DefaultHasher::new();
-        spec.id.hash(&mut hasher);
-        let stripe = usize::try_from(hasher.finish() % 64).expect("it is below 64");
-        let _turn = self.starting[stripe].lock().await;
+        let _turn = self.turn(&spec.id).await;
         match self.inspect(&spec.id).await? {
             Some(state @ (ContainerState::Running | ContainerState::Exited(_))) => {
                 return Ok(state);
@@ -235,6 +272,10 @@ impl Engine for DockerEngine {
     }
 
     fn images(&self) -> Option<&dyn Images> {
+        Some(self)
+    }
+
+    fn networks(&self) -> Option<&dyn Networks> {
         Some(self)
     }
 }

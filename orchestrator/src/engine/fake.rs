@@ -5,6 +5,7 @@
 //! It isolates nothing and must never run what a stranger wrote.
 
 mod controls;
+mod networks;
 pub mod program;
 mod state;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use tokio::sync::{broadcast, watch};
 use self::state::{Container, Read, State};
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
-    LogChunk, LogPosition, Pull, Signal, Staging,
+    LogChunk, LogPosition, Networks, Pull, Signal, Staging,
 };
 
 /// The one image that is there from the beginning.
@@ -85,6 +86,9 @@ impl FakeEngine {
         if !input.is_file() || !out.is_dir() {
             let missing = if out.is_dir() { input } else { out };
             return Err(EngineError::Unavailable(format!("{} is not there", missing.display())));
+        }
+        if !spec.reach.is_nothing() && !state.networks.contains_key(&spec.id) {
+            return Err(EngineError::Trouble(format!("network {} not found", spec.id)));
         }
         state.made += 1;
         let container = Container {
@@ -210,6 +214,10 @@ impl Engine for FakeEngine {
     }
 
     fn images(&self) -> Option<&dyn Images> {
+        Some(self)
+    }
+
+    fn networks(&self) -> Option<&dyn Networks> {
         Some(self)
     }
 }

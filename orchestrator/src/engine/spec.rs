@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fileyard_storage::blob::{BlobKey, Digest};
 
-use super::ContainerId;
+use super::{ContainerId, Reach};
 
 /// All that an engine is told about a container.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ pub struct ContainerSpec {
     pub user: User,
     /// What it may use.
     pub limits: Limits,
-    /// What it can reach.
-    pub network: Network,
+    /// What it can reach: with anything, the network of its own that was ensured before.
+    pub reach: Reach,
     /// The one file in `/in`, read-only.
     pub input: InputFile,
 }
@@ -68,13 +68,15 @@ pub struct User {
     pub gid: u32,
 }
 
-/// What a container can reach.
+/// What a processor's containers can reach beside what their contract needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// Nothing.
     #[default]
     None,
+    /// The internet, and nothing of the host's.
+    Egress,
 }
 
 /// When an image is fetched from its registry.

@@ -75,7 +75,11 @@ impl Cleaner {
             self.keep_log().await;
         }
         failpoint::hit("before-remove");
-        self.inner.parts.engine.remove(&self.id).await.map_err(|error| error.to_string())?;
+        let engine = &self.inner.parts.engine;
+        engine.remove(&self.id).await.map_err(|error| error.to_string())?;
+        if let Some(networks) = engine.networks() {
+            networks.remove(&self.id).await.map_err(|error| error.to_string())?;
+        }
         self.remove_blobs().await?;
         contract::remove(&self.inner.dirs, &self.id).await.map_err(|error| error.to_string())?;
         match self.inner.parts.store.apply_to_attempt(job, no, AttemptEvent::Remove).await {

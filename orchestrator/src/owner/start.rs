@@ -51,12 +51,15 @@ impl Owner {
         }
     }
 
-    async fn ensure_started(&self, spec: &ContainerSpec) -> Result<(), Trouble> {
-        let engine = &self.inner.parts.engine;
+    async fn ensure_started(&mut self, spec: &ContainerSpec) -> Result<(), Trouble> {
+        let engine = Arc::clone(&self.inner.parts.engine);
         // Staging belongs to a container that is not there yet: one that is may be writing.
         if self.heard(engine.inspect(&spec.id).await)?.is_none() {
             self.stage(spec).await?;
         }
+        // In this order: a container must not be there before what bounds its reach.
+        let network = self.network_to_start_on().await;
+        self.heard(network).map_err(Trouble::blameless)?;
         let started = match engine.start(spec).await {
             Err(EngineError::NoImage(image)) => {
                 self.fetch(&image).await?;
@@ -109,15 +112,25 @@ pub(super) fn crash_loop(crashes: u32) -> Reason {
     Reason::new(ReasonCode::CrashLoop, words)
 }
 
+impl Trouble {
+    /// In a step that the image and the command have no part in.
+    fn blameless(self) -> Self {
+        match self {
+            Self::Final(_, words) | Self::Infrastructure(words) => Self::Infrastructure(words),
+        }
+    }
+}
+
 impl From<EngineError> for Trouble {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Rejected(_) | EngineError::NoImage(_) => {
                 Self::Final(ReasonCode::StartFailed, error.to_string())
             }
-            EngineError::Unavailable(_) | EngineError::Trouble(_) | EngineError::NoSpace(_) => {
-                Self::Infrastructure(error.to_string())
-            }
+            EngineError::Unavailable(_)
+            | EngineError::Trouble(_)
+            | EngineError::NoSpace(_)
+            | EngineError::Exhausted(_) => Self::Infrastructure(error.to_string()),
         }
     }
 }

@@ -33,6 +33,7 @@ impl Owner {
         let mut stop = None;
         self.pump();
         loop {
+            self.network_found_again().await;
             let ran = self.vitals.elapsed();
             if matches!(self.job.phase(), Some(Phase::Running)) && ran >= timeout {
                 self.own(OwnerEvent::Stop { cause: StopCause::TimedOut }).await?;

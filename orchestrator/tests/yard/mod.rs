@@ -162,6 +162,7 @@ impl Yard {
     /// What must be true of every yard in which nothing runs.
     pub async fn assert_nothing_is_left(&self) {
         assert_eq!(self.engine.containers(), [], "containers");
+        assert_eq!(self.engine.networks(), [], "networks");
         let unremoved = self.store.unremoved().await.unwrap();
         assert_eq!(unremoved, [], "attempts");
         let dirs: Vec<_> = std::fs::read_dir(self.dirs.root())

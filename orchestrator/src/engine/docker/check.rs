@@ -36,6 +36,9 @@ impl DockerEngine {
         if let Some(refusal) = self.sees_our_files(&daemon).await? {
             report.refusals.push(refusal);
         }
+        if self.networks_wanted {
+            self.check_networks(&mut report).await?;
+        }
         Ok(report)
     }
 

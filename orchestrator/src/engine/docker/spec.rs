@@ -11,12 +11,13 @@ use bollard::models::{
     RestartPolicyNameEnum, SystemInfo,
 };
 
-use crate::engine::{ContainerSpec, HostDirs, Limits, Network, seccomp};
+use super::network::{BRIEFLY, RESOLVERS, SILENCE};
+use crate::engine::{ContainerSpec, HostDirs, Limits, Reach, seccomp};
 
 /// Whose container this is.
 pub(super) const INSTALL: &str = "fileyard.install";
-const JOB: &str = "fileyard.job";
-const ATTEMPT: &str = "fileyard.attempt";
+pub(super) const JOB: &str = "fileyard.job";
+pub(super) const ATTEMPT: &str = "fileyard.attempt";
 
 /// What the daemon keeps of a log: enough for the 16 MiB that fileyard keeps of it, with JSON
 /// around each line, should nobody read it while it grows.
@@ -33,6 +34,13 @@ pub(super) fn body(
     daemon: &SystemInfo,
 ) -> ContainerCreateBody {
     let user = dirs.user(spec.user);
+    let silent = !spec.reach.is_nothing() && !spec.reach.internet;
+    let resolvers = match spec.reach {
+        Reach::NOTHING => None,
+        Reach { internet: true, .. } => Some(&RESOLVERS[..]),
+        Reach { internet: false, .. } => Some(&SILENCE[..]),
+    };
+    let strings = |all: &[&str]| all.iter().map(ToString::to_string).collect();
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         entrypoint: (!spec.entrypoint.is_empty()).then(|| spec.entrypoint.clone()),
@@ -48,9 +56,13 @@ pub(super) fn body(
         host_config: Some(HostConfig {
             mounts: Some(mounts(spec, dirs)),
             tmpfs: Some(tmpfs(spec.limits, &spec.input.name, image)),
-            network_mode: Some(match spec.network {
-                Network::None => "none".into(),
+            network_mode: Some(if spec.reach.is_nothing() {
+                "none".into()
+            } else {
+                spec.id.to_string()
             }),
+            dns: resolvers.map(strings),
+            dns_options: silent.then(|| strings(&BRIEFLY)),
             ipc_mode: Some("private".into()),
             shm_size: Some(SHM),
             privileged: Some(false),

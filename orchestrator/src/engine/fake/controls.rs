@@ -1,6 +1,7 @@
 //! What a test does to a fake engine, and what it may ask of it.
 
 use super::{ContainerId, ContainerState, EngineError, FakeEngine};
+use crate::engine::Reach;
 
 impl FakeEngine {
     /// From now on every call is answered `Unavailable`, logs break off and hints are lost.
@@ -24,6 +25,30 @@ impl FakeEngine {
     /// The next start is not done, and answered so. Several are answered in turn.
     pub fn refuse_next_start(&self, error: EngineError) {
         self.shared.lock().refusals.push_back(error);
+    }
+
+    /// The next network is not made, and its maker told so. Several are answered in turn.
+    pub fn refuse_next_network(&self, error: EngineError) {
+        self.shared.lock().network_refusals.push_back(error);
+    }
+
+    /// How many refusals nobody has heard yet.
+    #[must_use]
+    pub fn refusals_left(&self) -> usize {
+        let state = self.shared.lock();
+        state.refusals.len() + state.network_refusals.len()
+    }
+
+    /// Every network there is, of every install, and what it lets its container reach.
+    #[must_use]
+    pub fn networks(&self) -> Vec<(ContainerId, Reach)> {
+        self.shared.lock().networks.iter().map(|(id, reach)| (*id, *reach)).collect()
+    }
+
+    /// How often a network of this name was asked for and answered.
+    #[must_use]
+    pub fn network_asks(&self, id: &ContainerId) -> u32 {
+        self.shared.lock().network_asks.get(id).copied().unwrap_or(0)
     }
 
     /// Containers go through this gate from now on.

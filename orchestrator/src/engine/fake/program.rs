@@ -11,6 +11,7 @@
 //! | `flaky N` | exit 75 unless `FILEYARD_ATTEMPT` is at least N |
 //! | `signal N` | dies by that signal: exits 128 + N |
 //! | `oom` | is killed for memory |
+//! | `dial ADDRESS` | says whether a TCP connection to HOST:PORT can be had |
 //! | `gate NAME` | waits until the test opens that gate |
 //! | `wait` | for ever; SIGTERM ends it, and everything else here, with 143 |
 //! | `stubborn` | for ever; SIGTERM is ignored from the first verb on |
@@ -18,7 +19,7 @@
 //! SIGKILL ends it with 137 whatever it does. What is not a verb exits 64. Without a command its
 //! input is the list, one verb a line.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, net::TcpStream, path::Path};
 
 use fileyard_storage::{clock::Timestamp, job::ExitFacts};
 
@@ -104,6 +105,15 @@ impl Process {
             "env" => {
                 let value = self.spec.env.get(word()?).map_or("", String::as_str);
                 self.print(serial, LogStream::Stdout, value);
+            }
+            "dial" => {
+                let address = word()?;
+                let outcome = match TcpStream::connect(address) {
+                    Ok(_) => "ok".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                let line = format!("fake: dial {address}: {outcome}");
+                self.print(serial, LogStream::Stdout, &line);
             }
             "write" => self.write(word()?, word()?.as_bytes())?,
             "result" => self.write("result.json", word()?.as_bytes())?,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 use crate::engine::{
-    ContainerId, ContainerState, EngineError, LogChunk, LogPosition, LogStream, Signal,
+    ContainerId, ContainerState, EngineError, LogChunk, LogPosition, LogStream, Reach, Signal,
 };
 
 #[derive(Default)]
@@ -18,6 +18,9 @@ pub(super) struct State {
     pub(super) pulls: Vec<String>,
     pub(super) gates: BTreeSet<String>,
     pub(super) containers: BTreeMap<ContainerId, Container>,
+    pub(super) networks: BTreeMap<ContainerId, Reach>,
+    pub(super) network_asks: BTreeMap<ContainerId, u32>,
+    pub(super) network_refusals: VecDeque<EngineError>,
     pub(super) starts: BTreeMap<ContainerId, u32>,
     pub(super) made: u64,
 }

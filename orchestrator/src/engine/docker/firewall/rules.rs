@@ -1,0 +1,191 @@
+//! The rules in words of iptables: what an install's bridges may send, and to whom.
+//!
+//! Pure: from what `iptables-save` says to what `iptables-restore` is told, and nothing when all is
+//! as it should be. It touches only chains of this install's name and rules about its bridges.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::engine::docker::network::name::{Kind, Tag};
+
+/// Where no internet is: this host's and its neighbours' networks, and what clouds tell their
+/// machines (169.254.169.254, 168.63.129.16 and others).
+const NOT_THE_INTERNET: [&str; 13] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "168.63.129.16/32",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+];
+/// Bridges with containers on them, by the names that Docker gives them and that we do.
+const BRIDGES: [&str; 3] = ["docker+", "br-+", "fy+"];
+/// How a rule ends that lets nothing through: at once, so that nobody waits for an answer.
+const REFUSED: &str = "-j REJECT --reject-with icmp-port-unreachable";
+
+/// Which of the kernel's two tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    /// Where an attempt's network has no addresses at all.
+    V6,
+}
+
+/// What is to be there for one install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The ports of listeners on the gateways, of all its networks.
+    pub(super) ports: BTreeSet<u16>,
+}
+
+/// What to tell `iptables-restore --noflush`, so that `saved` becomes what is wanted (or free of
+/// all that is this install's); nothing when it is.
+pub(super) fn plan(
+    family: Family,
+    tag: Tag,
+    saved: &str,
+    wanted: Option<&Wanted>,
+) -> Option<String> {
+    let now = Saved::read(tag, saved);
+    let hooks = wanted.map_or_else(Vec::new, |_| hooks(family, tag, &now));
+    let chains = wanted.map_or_else(Vec::new, |wanted| chains(family, tag, wanted));
+    let mut lines = Vec::new();
+    if !now.hooked_first(&hooks) {
+        lines.extend(now.hooks.iter().map(|rule| format!("-D {rule}")));
+        lines.extend(hooks.iter().rev().map(|(chain, rule)| format!("-I {chain} 1 {rule}")));
+    }
+    if chains.is_empty() {
+        lines.extend(now.chains.iter().map(|chain| format!("-F {chain}\n-X {chain}")));
+    } else if by_chain(now.rules.clone()) != by_chain(rules_of(&chains)) {
+        // Naming a chain makes it, or empties it; all of this happens at once or not at all. It
+        // stands before whatever refers to it.
+        let named = chains.iter().map(|(chain, _)| format!(":{chain} - [0:0]"));
+        lines.splice(0..0, named);
+        lines.extend(rules_of(&chains).iter().map(|rule| format!("-A {rule}")));
+    }
+    (!lines.is_empty()).then(|| format!("*filter\n{}\nCOMMIT\n", lines.join("\n")))
+}
+
+/// What of a table is this install's.
+struct Saved {
+    /// Whether there is a chain for what is not Docker's to decide.
+    docker_user: bool,
+    /// Rules elsewhere that name our bridges, as `CHAIN rule`.
+    hooks: Vec<String>,
+    /// How many rules stand before each chain's last hook that are nobody's hooks.
+    strangers_before: usize,
+    chains: Vec<String>,
+    /// What is in our chains, as `CHAIN rule`.
+    rules: Vec<String>,
+}
+
+impl Saved {
+    fn read(tag: Tag, saved: &str) -> Self {
+        let (ours, bridges) = (format!("{}-", tag.chain()), format!(" {}", tag.bridges()));
+        let mut read = Self {
+            docker_user: false,
+            hooks: Vec::new(),
+            strangers_before: 0,
+            chains: Vec::new(),
+            rules: Vec::new(),
+        };
+        let mut strangers = HashMap::<&str, usize>::new();
+        for line in saved.lines() {
+            if let Some(chain) = line.strip_prefix(':') {
+                let chain = chain.split(' ').next().unwrap_or_default();
+                read.docker_user |= chain == "DOCKER-USER";
+                if chain.starts_with(&ours) {
+                    read.chains.push(chain.to_owned());
+                }
+            } else if let Some(rule) = line.strip_prefix("-A ") {
+                let chain = rule.split(' ').next().unwrap_or_default();
+                if chain.starts_with(&ours) {
+                    read.rules.push(rule.to_owned());
+                } else if rule.contains(&bridges) {
+                    read.strangers_before += strangers.get(chain).copied().unwrap_or_default();
+                    read.hooks.push(rule.to_owned());
+                } else if !rule.contains(" fy") {
+                    *strangers.entry(chain).or_default() += 1;
+                }
+            }
+        }
+        read
+    }
+
+    /// Whether the hooks are there, once each, and before every rule that could let through what
+    /// they are to stop. Another install's hooks say nothing about our bridges.
+    fn hooked_first(&self, hooks: &[(&str, String)]) -> bool {
+        let mut expected: Vec<_> =
+            hooks.iter().map(|(chain, rule)| format!("{chain} {rule}")).collect();
+        let mut found = self.hooks.clone();
+        expected.sort();
+        found.sort();
+        expected == found && self.strangers_before == 0
+    }
+}
+
+/// The rules outside our chains, in their order, each with its chain.
+fn hooks(family: Family, tag: Tag, now: &Saved) -> Vec<(&'static str, String)> {
+    let (bridges, chain) = (tag.bridges(), tag.chain());
+    if family == Family::V6 {
+        let all = format!("-i {bridges} -j DROP");
+        return vec![("INPUT", all.clone()), ("FORWARD", all)];
+    }
+    let forward = if now.docker_user { "DOCKER-USER" } else { "FORWARD" };
+    vec![
+        ("INPUT", format!("-i {bridges} -j {chain}-IN")),
+        (forward, format!("-i {bridges} -j {chain}-FW")),
+        // Nobody speaks to a container first.
+        (forward, format!("-o {bridges} -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP")),
+    ]
+}
+
+/// Our own chains and what is in them, in the words in which `iptables-save` repeats it.
+fn chains(family: Family, tag: Tag, wanted: &Wanted) -> Vec<(String, Vec<String>)> {
+    if family == Family::V6 {
+        return Vec::new();
+    }
+    // Answers to what this host began; nothing that a container begins is that.
+    let mut to_host = vec!["-m conntrack --ctstate ESTABLISHED -j ACCEPT".to_owned()];
+    for kind in [Kind::Listener, Kind::Both] {
+        let bridges = tag.bridges_of(kind);
+        // The address must be the host's on the very bridge that it comes from: its own gateway.
+        to_host.extend(wanted.ports.iter().map(|port| {
+            format!(
+                "-i {bridges} -p tcp -m tcp --dport {port} \
+                 -m addrtype --dst-type LOCAL --limit-iface-in -j ACCEPT"
+            )
+        }));
+    }
+    let mut onward: Vec<String> =
+        NOT_THE_INTERNET.iter().map(|range| format!("-d {range} {REFUSED}")).collect();
+    onward.extend(BRIDGES.iter().map(|bridges| format!("-o {bridges} {REFUSED}")));
+    for kind in [Kind::Egress, Kind::Both] {
+        onward.push(format!("-i {} -j RETURN", tag.bridges_of(kind)));
+    }
+    for rules in [&mut to_host, &mut onward] {
+        rules.push("-p tcp -j REJECT --reject-with tcp-reset".into());
+        rules.push(REFUSED.into());
+    }
+    vec![(format!("{}-IN", tag.chain()), to_host), (format!("{}-FW", tag.chain()), onward)]
+}
+
+fn rules_of(chains: &[(String, Vec<String>)]) -> Vec<String> {
+    let each = chains.iter().flat_map(|(chain, rules)| rules.iter().map(move |it| (chain, it)));
+    each.map(|(chain, rule)| format!("{chain} {rule}")).collect()
+}
+
+/// Rules in their order, chains in one of our own: a table shows them in its own.
+fn by_chain(mut rules: Vec<String>) -> Vec<String> {
+    rules.sort_by(|a, b| a.split(' ').next().cmp(&b.split(' ').next()));
+    rules
+}
+
+#[cfg(test)]
+mod tests;

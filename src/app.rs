@@ -1,12 +1,13 @@
 //! Builds stores, engine, orchestrator and ingress from the config, and wires them: the only place
 //! that knows all of them.
 
+mod files;
 mod health;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use fileyard_ingress::Services;
+use fileyard_ingress::{AcceptLimits, Services};
 use fileyard_orchestrator::{
     Orchestrator, Parts,
     disk::Disk,
@@ -72,7 +73,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         queue_timeout: config.queue_timeout,
     });
     let health = Checks::new(Arc::clone(&store), blobs.clone(), disk, orchestrator.clone());
-    let listener = listen(&config).await?;
+    let listener = listen(&config)?;
     let stop = CancellationToken::new();
     let services = Services {
         intake: intake.clone(),
@@ -90,9 +91,9 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         async move { orchestrator.run(&intake, stop, DRAIN).await }
     });
     announce(&config, &listener)?;
-    let server = axum::serve(listener, fileyard_ingress::router(services))
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
-    let server = tokio::spawn(server.into_future());
+    let limits = AcceptLimits { connections: files::connections(), ..AcceptLimits::default() };
+    let router = fileyard_ingress::router(services);
+    let mut server = tokio::spawn(fileyard_ingress::serve(listener, router, limits, stop.clone()));
 
     tokio::select! {
         told = until_told_to_stop(database_failed) => told?,
@@ -100,13 +101,13 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopping: what is under way has {DRAIN:?} to end; containers run on");
     stop.cancel();
-    let drained = timeout(DRAIN, async {
-        let (served, ()) = tokio::join!(server, intake.drain());
-        served.context("the server's task failed")?.context("the server failed")
-    });
+    let drained = timeout(DRAIN, async { tokio::join!(&mut server, intake.drain()).0 });
     match drained.await {
-        Ok(served) => served?,
-        Err(_) => tracing::warn!("requests were still under way after {DRAIN:?}"),
+        Ok(served) => served.context("the server's task failed")?,
+        Err(_) => {
+            tracing::warn!("requests were still under way after {DRAIN:?}");
+            server.abort();
+        }
     }
     running.await.context("the orchestrator's task failed")?;
     // What was dropped on the way is taken back, as far as the drain allows.
@@ -138,9 +139,9 @@ fn host_dirs(data: &Path, blobs: &BlobStore) -> HostDirs {
     HostDirs::new(data.join("tmp").join("attempts"), blobs.local_root().map(Path::to_owned))
 }
 
-async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+fn listen(config: &Config) -> anyhow::Result<TcpListener> {
     let address = config.http.listen;
-    match TcpListener::bind(address).await {
+    match fileyard_ingress::listen(address) {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => bail!(
             "{address} is taken by another program; stop it, or choose another address with --listen"

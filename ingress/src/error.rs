@@ -3,10 +3,7 @@
 //! A handler returns a [`Problem`]; what a browser sees instead is decided in `router.rs`, where
 //! the request is known.
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use fileyard_orchestrator::{intake::IntakeError, processor::NoSuchProcessor};
 use fileyard_storage::{StoreError, blob::BlobError, id::JobId};
 use http::{HeaderValue, StatusCode, header};
@@ -51,6 +48,12 @@ pub(crate) enum Code {
     NotFound,
     /// The path is there, for other methods.
     MethodNotAllowed,
+    /// The request is not one.
+    BadRequest,
+    /// The request's head is over its limit.
+    HeadersTooLarge,
+    /// The request's head did not come to its end.
+    SlowRequest,
     /// Our fault.
     Internal,
     /// Files or rows can not be reached now.
@@ -86,6 +89,15 @@ impl Code {
             Self::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             Self::MethodNotAllowed => {
                 ("method_not_allowed", S::METHOD_NOT_ALLOWED, "This method is not allowed here")
+            }
+            Self::BadRequest => ("bad_request", S::BAD_REQUEST, "Not a request"),
+            Self::HeadersTooLarge => (
+                "headers_too_large",
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The request's headers are too large",
+            ),
+            Self::SlowRequest => {
+                ("slow_request", S::REQUEST_TIMEOUT, "The request did not come in time")
             }
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "Something broke on our side"),
             Self::StoreUnavailable => {
@@ -135,6 +147,21 @@ impl Problem {
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
+
+    /// For a program: its body as `application/problem+json`.
+    #[must_use]
+    pub(crate) fn json(&self) -> Vec<u8> {
+        let (code, status, title) = self.code.parts();
+        let json = ProblemJson {
+            r#type: "about:blank",
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            code,
+            known: self.known.as_deref(),
+        };
+        serde_json::to_vec(&json).expect("texts and numbers are JSON")
+    }
 }
 
 #[derive(Serialize)]
@@ -150,16 +177,8 @@ struct ProblemJson<'a> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (code, status, title) = self.code.parts();
-        let json = ProblemJson {
-            r#type: "about:blank",
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            code,
-            known: self.known.as_deref(),
-        };
-        let mut response = (status, Json(json)).into_response();
+        let status = self.status();
+        let mut response = (status, self.json()).into_response();
         let headers = response.headers_mut();
         let problem = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, problem);

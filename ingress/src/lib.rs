@@ -3,6 +3,7 @@
 //! Nothing here decides what runs or what a job's end means, and nothing here formats a blob's
 //! key. What is refused is refused in [`error`], the only place that knows a status code.
 
+mod accept;
 mod assets;
 mod download;
 mod error;
@@ -28,12 +29,13 @@ use fileyard_storage::{Store, blob::BlobStore, clock::Clock};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use self::{health::Checked, urls::Urls};
 pub use self::{
+    accept::{AcceptLimits, listen, serve},
     health::{Health, Readiness, Verdict},
     page::FIRST_PROCESSOR,
     router::router,
 };
+use self::{health::Checked, urls::Urls};
 
 /// What the routes stand on.
 #[derive(Clone)]

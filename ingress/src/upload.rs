@@ -37,7 +37,7 @@ pub(crate) async fn form(
 ) -> Result<Response, Problem> {
     let html = prefers_html(&headers);
     let intake = app.intake.clone();
-    let submitted = tracked(&app.intake, Incoming::new(&headers, body), move |body| {
+    let submitted = tracked(&app.intake, Incoming::new(body), move |body| {
         receive_form(intake, query, headers, body).boxed()
     })
     .await?;
@@ -61,7 +61,7 @@ pub(crate) async fn raw(
     body: Body,
 ) -> Result<Response, Problem> {
     let intake = app.intake.clone();
-    let submitted = tracked(&app.intake, Incoming::new(&headers, body), move |body| {
+    let submitted = tracked(&app.intake, Incoming::new(body), move |body| {
         receive_raw(intake, query, uri, headers, body).boxed()
     })
     .await?;
@@ -84,8 +84,7 @@ fn location(submitted: &Submitted, urls: &crate::urls::Urls) -> String {
     }
 }
 
-/// Runs `work` to its end, whoever still waits for it. What it did not read of the body is read on
-/// for a while behind the answer, so that the answer arrives.
+/// Runs `work` to its end, whoever still waits for it.
 async fn tracked<F>(intake: &Intake, mut body: Incoming, work: F) -> Result<Submitted, Problem>
 where
     F: for<'a> FnOnce(&'a mut Incoming) -> BoxFuture<'a, Result<Submitted, Problem>>
@@ -94,13 +93,8 @@ where
 {
     let (answer, answered) = oneshot::channel();
     intake.spawn(async move {
-        let result = work(&mut body).await;
-        let refused = result.is_err();
         // Nobody may be waiting any more, and then nobody needs to know.
-        let _ = answer.send(result);
-        if refused {
-            body.drain().await;
-        }
+        let _ = answer.send(work(&mut body).await);
     });
     answered.await.unwrap_or_else(|_| Err(lost("an upload's task ended early")))
 }

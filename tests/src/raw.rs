@@ -1,7 +1,7 @@
 //! Requests that no HTTP library would send: cut off, or malformed.
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
     net::TcpStream,
 };
 
@@ -29,6 +29,19 @@ impl Raw {
         // A reset after the answer is an end as well.
         let _ = self.0.read_to_end(&mut answer).await;
         answer
+    }
+
+    /// What has come by now, or comes next; nothing when the server has closed.
+    pub async fn read_some(&mut self) -> Vec<u8> {
+        let mut some = vec![0; 16 << 10];
+        let read = self.0.read(&mut some).await.unwrap_or(0);
+        some.truncate(read);
+        some
+    }
+
+    /// Waits, without reading anything, until the server has broken the connection off.
+    pub async fn reset(&mut self) {
+        let _ = self.0.ready(Interest::ERROR).await;
     }
 
     /// The head of a `PUT` to `path`, whose body of `length` bytes is still to come.

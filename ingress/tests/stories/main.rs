@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod asking;
+mod door;
 mod downloads;
 mod hostile;
 mod pages;

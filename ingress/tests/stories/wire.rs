@@ -3,18 +3,20 @@
 use std::net::SocketAddr;
 
 use axum::Router;
+use fileyard_ingress::{AcceptLimits, serve};
 use fileyard_orchestrator::hint::Hint;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::yard::{Form, LIMITS, Yard};
 
 async fn served(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(serve(listener, router, AcceptLimits::default(), CancellationToken::new()));
     address
 }
 
@@ -58,8 +60,10 @@ async fn a_client_that_hangs_up_before_its_last_byte_leaves_nothing() {
         assert!(answer(&mut stream).await.starts_with("HTTP/1.1 100 "));
         stream.write_all(&body[..body.len() - missing]).await.unwrap();
         stream.shutdown().await.unwrap();
-        // Nobody is answered; the connection ends when the upload has.
-        stream.read_to_end(&mut Vec::new()).await.unwrap();
+        // Whoever still listens is told; the connection ends when the upload has.
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         yard.nothing_is_left().await;
     }
 }
@@ -73,6 +77,11 @@ async fn a_refusal_reaches_a_client_that_still_sends() {
         ("PUT", "/upload/text/a", "", "413"),
         ("POST", "/upload?processor=nope", FORM, "404"),
         ("POST", "/upload", "Content-Type: text/plain\r\n", "400"),
+        // Those whose handler never sees a body, and those that have none.
+        ("POST", "/nothing/here", FORM, "404"),
+        ("DELETE", "/upload", "", "405"),
+        ("GET", "/status/nope", "", "404"),
+        ("POST", "/jobs/nope/cancel", "", "404"),
     ] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         // Far more than any buffer between the two holds.

@@ -26,6 +26,8 @@ mod cuts;
 mod endings;
 mod flood;
 mod life;
+mod load;
 mod pipeline;
+mod refused;
 mod restart;
 mod trouble;

@@ -164,7 +164,7 @@ async fn receive(
     processor: Option<&ProcessorName>,
 ) -> Result<Option<Received>, Problem> {
     let sent = part.filename.as_deref().unwrap_or_default();
-    let name = display_name(sent);
+    let name = display_name(sent.as_bytes());
     let mut receiving: Option<Receiving> = None;
     if !sent.is_empty() {
         receiving = Some(intake.begin(&name, processor).await?);

@@ -70,3 +70,65 @@ pub async fn cut_form(host: &str, content_type: &str, body: &[u8], cut: usize) {
     raw.send(head.as_bytes()).await;
     raw.send(&body[..cut]).await;
 }
+
+/// Sends a `POST /upload` whose body is `head`, then `again` until `length` bytes are sent or nobody
+/// takes more, and reads the answer meanwhile: its status and body.
+///
+/// # Panics
+/// When there is no answer.
+pub async fn endless_form(
+    host: &str,
+    content_type: &str,
+    head: &[u8],
+    again: &[u8],
+    length: usize,
+) -> (u16, String) {
+    let (mut from, mut to) = Raw::connect(host).await.0.into_split();
+    let request = format!(
+        "POST /upload HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let send = async {
+        to.write_all(request.as_bytes()).await?;
+        to.write_all(&head[..head.len().min(length)]).await?;
+        let block = again.repeat((64 << 10) / again.len() + 1);
+        let mut left = length.saturating_sub(head.len());
+        while left > 0 {
+            let some = &block[..block.len().min(left)];
+            to.write_all(some).await?;
+            left -= some.len();
+        }
+        std::io::Result::Ok(())
+    };
+    let read = async {
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            match from.read(&mut piece).await {
+                Ok(some) if some > 0 => answer.extend_from_slice(&piece[..some]),
+                _ => break,
+            }
+            if let Some(answer) = answered(&answer) {
+                return answer;
+            }
+        }
+        panic!("no whole answer: {:?}", String::from_utf8_lossy(&answer));
+    };
+    tokio::pin!(send, read);
+    tokio::select! {
+        answer = &mut read => answer,
+        // Refused and hung up, or all sent: the answer is on its way.
+        _ = &mut send => read.await,
+    }
+}
+
+/// Status and body, once the whole of an answer with a `Content-Length` is there.
+fn answered(bytes: &[u8]) -> Option<(u16, String)> {
+    let text = String::from_utf8_lossy(bytes);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    })?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    (body.len() >= length).then(|| (status, body.to_owned()))
+}

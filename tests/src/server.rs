@@ -106,10 +106,32 @@ impl Process {
         self.status("VmRSS:")
     }
 
+    /// Forgets its peak, so that the next one is of what comes now.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+    }
+
     fn status(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+    }
+
+    /// The processor time that it has used, its system calls' included.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // The name before may hold anything; utime and stime are the 14th and 15th field.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().unwrap());
+        // Linux shows them to programs as hundredths of a second, whatever it counts in.
+        Duration::from_millis(10 * ticks.sum::<u64>())
     }
 }
 

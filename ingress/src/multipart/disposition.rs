@@ -3,6 +3,8 @@
 
 use percent_encoding::percent_decode;
 
+use super::charset::Charset;
+
 /// How much of a file's name is kept, in bytes.
 const MAX_NAME: usize = 1024;
 
@@ -12,13 +14,16 @@ pub(crate) struct Disposition {
     /// The field.
     pub(crate) name: String,
     /// As it was sent; empty when the sender chose no file, `None` when it is no file's part.
-    pub(crate) filename: Option<Vec<u8>>,
+    pub(crate) filename: Option<String>,
+    /// The encoding that the part says its content is in.
+    pub(crate) charset: Option<Charset>,
 }
 
 impl Disposition {
-    /// Reads the lines of a part's header. `None` when they name no field.
+    /// Reads the lines of a part's header, whose names are in `charset` where they are not UTF-8.
+    /// `None` when they name no field.
     #[must_use]
-    pub(crate) fn parse(header: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(header: &[u8], charset: Charset) -> Option<Self> {
         let value = value_of(header, "content-disposition")?;
         let (kind, params) = split_once(&value, b';').unwrap_or((&value, b""));
         if !kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
@@ -34,9 +39,18 @@ impl Disposition {
                 _ => {}
             }
         }
-        let name = String::from_utf8_lossy(&name?).into_owned();
-        Some(Self { name, filename: extended.filter(|name| !name.is_empty()).or(filename) })
+        let text = |bytes: Vec<u8>| charset.name(&bytes).into_owned();
+        let filename = extended.filter(|name| !name.is_empty()).or(filename.map(text));
+        Some(Self { name: text(name?), filename, charset: charset_of(header) })
     }
+}
+
+/// The `charset` of a part's `Content-Type`.
+fn charset_of(header: &[u8]) -> Option<Charset> {
+    let value = value_of(header, "content-type")?;
+    let (_, params) = split_once(&value, b';')?;
+    let (_, label) = Params(params).find(|(key, _)| key.eq_ignore_ascii_case(b"charset"))?;
+    Charset::named(label?)
 }
 
 /// The boundary in a `Content-Type: multipart/form-data`; `None` when it is none, or has none that
@@ -47,7 +61,9 @@ pub(crate) fn boundary(content_type: &[u8]) -> Option<Vec<u8>> {
     if !kind.trim_ascii().eq_ignore_ascii_case(b"multipart/form-data") {
         return None;
     }
-    let (_, value) = Params(params).find(|(key, _)| key.eq_ignore_ascii_case(b"boundary"))?;
+    let mut named = Params(params).filter(|(key, _)| key.eq_ignore_ascii_case(b"boundary"));
+    // Of two, whoever looked at this before us may have taken the other.
+    let ((_, value), None) = (named.next()?, named.next()) else { return None };
     value.filter(|boundary| (1..=70).contains(&boundary.len())).map(<[u8]>::to_vec)
 }
 
@@ -171,11 +187,13 @@ fn unescaped(value: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// `UTF-8''na%C3%AFve.txt` (RFC 8187); `None` for another charset.
-fn extended_value(value: &[u8]) -> Option<Vec<u8>> {
+/// `UTF-8''na%C3%AFve.txt` (RFC 8187, and RFC 5987 before it, which has ISO-8859-1 as well); `None`
+/// where nothing can be made of it.
+fn extended_value(value: &[u8]) -> Option<String> {
     let (charset, rest) = split_once(value, b'\'')?;
     let (_language, text) = split_once(rest, b'\'')?;
-    charset.eq_ignore_ascii_case(b"utf-8").then(|| percent_decode(text).collect())
+    let bytes: Vec<u8> = percent_decode(text).collect();
+    Some(Charset::named(charset)?.text(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -185,9 +203,8 @@ mod tests {
     use super::*;
 
     fn named(header: &[u8]) -> Option<(String, Option<String>)> {
-        let found = Disposition::parse(header)?;
-        let filename = found.filename.map(|name| String::from_utf8_lossy(&name).into_owned());
-        Some((found.name, filename))
+        let found = Disposition::parse(header, Charset::default())?;
+        Some((found.name, found.filename))
     }
 
     fn filename(value: &str) -> Option<String> {
@@ -234,11 +251,27 @@ mod tests {
             ("filename=\"../../etc/passwd\"", "../../etc/passwd"),
             ("filename=plain.txt; x=y", "plain.txt"),
             ("filename=\"x\"; filename*=UTF-8''na%C3%AFve%22.txt", "naïve\".txt"),
-            ("filename=\"x\"; filename*=KOI8-R''%C1", "x"),
+            ("filename=\"x\"; filename*=iso-8859-1'en'na%EFve.txt", "naïve.txt"),
+            ("filename=\"x\"; filename*=KOI8-R''%C1", "а"),
+            ("filename=\"x\"; filename*=no-such-charset''%C1", "x"),
+            ("filename=\"x\"; filename*=UTF-8''", "x"),
             ("filename=\"\n\r\0\"", "\n\r\0"),
         ] {
             assert_eq!(filename(value).as_deref(), Some(name), "{value}");
         }
+    }
+
+    #[test]
+    fn names_and_contents_may_be_in_another_encoding() {
+        let header =
+            b"Content-Disposition: form-data; name=\"\x96\x7b\"; filename=\"\x93\xfa.txt\"\r\n\
+                       Content-Type: text/plain; charset=\"latin1\"";
+        let japanese = Charset::named(b"shift_jis").unwrap();
+        let found = Disposition::parse(header, japanese).unwrap();
+        assert_eq!((&*found.name, found.filename.as_deref()), ("本", Some("日.txt")));
+        assert_eq!(found.charset, Charset::named(b"iso-8859-1"));
+        let plain = b"Content-Disposition: form-data; name=a\r\nContent-Type: text/plain";
+        assert_eq!(Disposition::parse(plain, japanese).unwrap().charset, None);
     }
 
     #[test]
@@ -252,6 +285,7 @@ mod tests {
             "multipart/form-data",
             "multipart/form-data; boundary=",
             "multipart/mixed; boundary=a",
+            "multipart/form-data; boundary=a; boundary=b",
             "application/json",
             &long,
         ] {

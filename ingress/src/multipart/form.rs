@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Disposition, Malformed, Piece, Scanner};
+use super::{Disposition, Malformed, Piece, Scanner, charset::Charset};
 use crate::incoming::{BodyError, Incoming};
 
 /// A field that is no file, in bytes.
@@ -19,6 +19,10 @@ pub(crate) struct Form<'a> {
     scanner: Scanner,
     /// A part's header that was met while its predecessor was read to its end.
     ahead: Option<Bytes>,
+    /// Of the names and values, where they do not say another.
+    charset: Charset,
+    /// Of the current part's value.
+    of_value: Charset,
     parts: usize,
     fields: usize,
 }
@@ -51,15 +55,29 @@ impl<'a> Form<'a> {
     #[must_use]
     pub(crate) fn new(body: &'a mut Incoming, boundary: &[u8], files: usize) -> Self {
         let parts = MAX_PARTS.saturating_add(files);
-        Self { body, scanner: Scanner::new(boundary), ahead: None, parts, fields: 0 }
+        let (scanner, charset) = (Scanner::new(boundary), Charset::default());
+        Self { body, scanner, ahead: None, charset, of_value: charset, parts, fields: 0 }
     }
 
     /// The next part; what is left of the one before is dropped. `None` when the form and the body
-    /// have both ended well.
+    /// have both ended well. A field `_charset_` is the form's word about its own encoding, and
+    /// is never given out.
     ///
     /// # Errors
     /// [`FormError`].
     pub(crate) async fn part(&mut self) -> Result<Option<Disposition>, FormError> {
+        loop {
+            match self.any_part().await? {
+                Some(part) if part.name == "_charset_" && part.filename.is_none() => {
+                    let label = self.value(&part.name).await?;
+                    self.charset = Charset::named(label.as_bytes()).unwrap_or(self.charset);
+                }
+                part => return Ok(part),
+            }
+        }
+    }
+
+    async fn any_part(&mut self) -> Result<Option<Disposition>, FormError> {
         let header = loop {
             if let Some(header) = self.ahead.take() {
                 break header;
@@ -71,7 +89,8 @@ impl<'a> Form<'a> {
             }
         };
         self.parts = self.parts.checked_sub(1).ok_or(FormError::TooManyParts(MAX_PARTS))?;
-        let part = Disposition::parse(&header).ok_or(FormError::NoName)?;
+        let part = Disposition::parse(&header, self.charset).ok_or(FormError::NoName)?;
+        self.of_value = part.charset.unwrap_or(self.charset);
         // Names are kept as values are, so they count as values do.
         self.fields += part.name.len();
         if self.fields > MAX_FIELDS {
@@ -98,7 +117,7 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// The current part as a field's value: UTF-8, lossy.
+    /// The current part as a field's value; what its encoding has no meaning for becomes U+FFFD.
     ///
     /// # Errors
     /// [`FormError`].
@@ -111,7 +130,7 @@ impl<'a> Form<'a> {
             }
             value.extend_from_slice(&bytes);
         }
-        Ok(String::from_utf8_lossy(&value).into_owned())
+        Ok(self.of_value.text(&value).into_owned())
     }
 
     async fn piece(&mut self) -> Result<Option<Piece>, FormError> {

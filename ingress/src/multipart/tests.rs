@@ -5,7 +5,13 @@
 use futures::{executor::block_on, stream};
 use proptest::prelude::*;
 
-use super::*;
+use bytes::Bytes;
+
+use super::{
+    charset::Charset,
+    scanner::{MAX_AROUND, MAX_HEADER},
+    *,
+};
 
 /// What was found, with the content of each part in one piece.
 type Found = Result<(Vec<(Bytes, Vec<u8>)>, bool), Malformed>;
@@ -22,7 +28,7 @@ fn scan(boundary: &str, pieces: &[&[u8]]) -> Found {
                 Piece::End => {}
             }
         }
-        held = held.max(scanner.buffer.len());
+        held = held.max(scanner.held());
     }
     assert!(held <= MAX_HEADER + 128, "{held} bytes were held");
     Ok((parts, scanner.is_done()))
@@ -142,7 +148,7 @@ proptest! {
         let ours = scan(boundary, &cut(&body, &sizes)).unwrap();
         prop_assert!(ours.1);
         let ours: Vec<_> = ours.0.into_iter().map(|(header, content)| {
-            (Disposition::parse(&header).unwrap().name, content)
+            (Disposition::parse(&header, Charset::default()).unwrap().name, content)
         }).collect();
         prop_assert_eq!(ours, theirs(boundary, body));
     }

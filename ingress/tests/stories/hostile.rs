@@ -37,6 +37,19 @@ async fn names_are_data_whatever_they_hold() {
 }
 
 #[tokio::test]
+async fn a_form_in_another_encoding_is_read_in_it() {
+    let yard = Yard::new();
+    let name = b"form-data; name=\"file\"; filename=\"\x93\xfa.png\"";
+    let form = Form::default().field("_charset_", "Shift_JIS").part(name, b"x");
+    let answer = yard.post("/upload", form).await;
+    assert_eq!(answer.json()["jobs"][0]["input"]["name"], "\u{65e5}.png", "{answer:?}");
+    // The word itself is no field, and one that nobody knows changes nothing.
+    let form = Form::default().field("_charset_", "no-such").file("na\u{ef}ve.png", "x");
+    let answer = yard.post("/upload", form).await;
+    assert_eq!(answer.json()["jobs"][0]["input"]["name"], "na\u{ef}ve.png", "{answer:?}");
+}
+
+#[tokio::test]
 async fn forms_that_can_not_be_read_are_refused_and_leave_nothing() {
     let name = "x".repeat(64 * 1024);
     let long = format!("form-data; name=\"file\"; filename=\"{name}\"");

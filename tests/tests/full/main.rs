@@ -25,6 +25,7 @@ mod crash;
 mod cuts;
 mod endings;
 mod flood;
+mod hostile;
 mod life;
 mod load;
 mod pipeline;

@@ -178,3 +178,17 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestReachAndBeReached(t *testing.T) {
+	r := drill(t, "listen", "0", "dial", "127.0.0.1:1", "ask", "127.0.0.1:1", "resolve", "localhost")
+	want := []string{"dial 127.0.0.1:1: ECONNREFUSED", "ask 127.0.0.1:1: ECONNREFUSED", "resolve localhost: 127.0.0.1"}
+	for _, line := range want {
+		if !strings.Contains(r.stdout, line) {
+			t.Errorf("%q is not in %q", line, r.stdout)
+		}
+	}
+	r = drill(t, "listen", "47113", "dial", "127.0.0.1:47113", "ask", "127.0.0.1:47113")
+	if !strings.Contains(r.stdout, "dial 127.0.0.1:47113: ok") || !strings.Contains(r.stdout, "ask 127.0.0.1:47113: ok") {
+		t.Errorf("got %q, %q", r.stdout, r.stderr)
+	}
+}

@@ -5,14 +5,10 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"sort"
 	"strings"
-	"syscall"
-	"time"
 )
 
 type report struct {
@@ -89,32 +85,4 @@ func writable(dir string) string {
 		err = os.Remove(path)
 	}
 	return outcome(err)
-}
-
-func dial(address string) string {
-	connection, err := net.DialTimeout("tcp", address, 3*time.Second)
-	if err == nil {
-		connection.Close()
-	}
-	return outcome(err)
-}
-
-func sayDial(args []string) error {
-	_, err := fmt.Printf("drill: dial %s: %s\n", args[0], dial(args[0]))
-	return err
-}
-
-// outcome is "ok", the errno's name, or what the error says.
-func outcome(err error) string {
-	var errno syscall.Errno
-	var timeout net.Error
-	switch {
-	case err == nil:
-		return "ok"
-	case errors.As(err, &errno):
-		return errnoName(errno)
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "ETIMEDOUT"
-	}
-	return err.Error()
 }

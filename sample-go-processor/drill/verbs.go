@@ -47,6 +47,9 @@ func verbs() []verb {
 		{"oomchild", "SIZE", "the same in a child, which is the one to be killed; then go on", oomChild},
 		{"fork", "N", "N children that wait; 0: until it fails. A failure is reported and exits 3", forkMany},
 		{"dial", "ADDRESS", "say whether a TCP connection to HOST:PORT can be had; then go on", sayDial},
+		{"ask", "ADDRESS", "say whether a datagram to HOST:PORT is answered; then go on", sayAsk},
+		{"resolve", "NAME", "say which addresses a name has; then go on", sayResolve},
+		{"listen", "PORT", "answer connections and datagrams there, and say on which address; then go on", listen},
 		{"probe", "", "say what this container may do, as JSON, and write it as result.json", probe},
 	}
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use bollard::{
     Docker,
     query_parameters::{
-        InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+        InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+        RemoveContainerOptionsBuilder,
     },
 };
 
@@ -47,6 +48,19 @@ pub async fn containers(install: &str) -> Vec<Container> {
     found.into_iter().map(container).collect()
 }
 
+/// The names of every network of this install.
+///
+/// # Panics
+/// When the engine does not answer.
+pub async fn networks(install: &str) -> Vec<String> {
+    let label = format!("fileyard.install={install}");
+    let filters = HashMap::from([("label".to_owned(), vec![label])]);
+    let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+    let docker = connect().negotiate_version().await.expect("Docker answers");
+    let found = docker.list_networks(Some(options)).await.expect("Docker lists");
+    found.into_iter().filter_map(|network| network.name).collect()
+}
+
 /// What the engine has written down of a container's log, in bytes on its disk.
 ///
 /// # Panics
@@ -63,7 +77,7 @@ pub async fn log_on_disk(id: &str) -> u64 {
         .sum()
 }
 
-/// Removes every container of this install, running or not; for a story's end.
+/// Removes every container and network of this install, running or not; for a story's end.
 pub(crate) fn remove_all_of(install: &str) {
     let install = install.to_owned();
     // On a thread of its own: a drop may happen inside of a runtime, and can not wait there.
@@ -73,6 +87,9 @@ pub(crate) fn remove_all_of(install: &str) {
             for container in containers(&install).await {
                 let force = RemoveContainerOptionsBuilder::default().force(true).build();
                 let _ = connect().remove_container(&container.id, Some(force)).await;
+            }
+            for network in networks(&install).await {
+                let _ = connect().remove_network(&network).await;
             }
         });
     });

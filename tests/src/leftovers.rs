@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    docker,
+    docker, firewall,
     rows::Rows,
     server::files_below,
     yard::{Store, Yard},
@@ -35,6 +35,11 @@ impl Yard {
         if self.has_docker() {
             let containers = docker::containers(&rows.install).await;
             wrong.extend(containers.iter().map(|c| format!("{} is {}", c.name, c.state)));
+            let networks = docker::networks(&rows.install).await;
+            wrong.extend(networks.iter().map(|name| format!("the network {name} is there")));
+            wrong.extend(
+                firewall::rules(&rows.install).iter().map(|rule| format!("a rule: {rule}")),
+            );
         }
         wrong
     }

@@ -8,7 +8,9 @@ mod breaking;
 mod endings;
 mod hardening;
 mod images;
+mod internet;
 mod logs;
+mod network;
 
 use std::sync::Arc;
 
@@ -32,6 +34,10 @@ impl Drop for CleanUp {
             tokio::runtime::Runtime::new().unwrap().block_on(async {
                 for left in engine.list(install).await.unwrap_or_default() {
                     let _ = engine.remove(&left.id).await;
+                }
+                let networks = engine.networks().unwrap();
+                for left in networks.list(install).await.unwrap_or_default() {
+                    let _ = networks.remove(&left).await;
                 }
             });
         });

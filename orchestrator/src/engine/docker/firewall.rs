@@ -6,7 +6,7 @@
 //! 0.0.0.0, or to any address of this host, answers it. With egress it reaches whatever the host
 //! routes to: neighbours, private networks, a cloud's metadata service.
 //!
-//! **What they are.** Two chains an install, `FILEYARD-xxxxx-IN` and `-FW`, hooked before all else in
+//! **What they are.** Chains of the install's own, `FILEYARD-xxxxx-IN` and `-FW`, hooked before all else in
 //! INPUT and DOCKER-USER for every bridge whose name begins as the install's do. They deny; what is
 //! admitted is admitted by the kind of reach that the bridge's name tells, and the listener only on
 //! the address of the very bridge a packet comes from. So a rule is never late: it is there before

@@ -40,7 +40,7 @@ impl Networks for DockerEngine {
         let _turn = self.turn(id).await;
         // Before anything is looked at: what is under way keeps the rules from being removed.
         let _making = self.making.read().await;
-        let all = self.all_networks().await?;
+        let mut all = self.all_networks().await?;
         self.close(id, reach, &all).await?;
         if let Some(network) = all.iter().find(|it| request::is_of(it, id)) {
             // A container that was started with another reach keeps that.
@@ -48,6 +48,7 @@ impl Networks for DockerEngine {
                 return usable(reach, &request::bridge_of(network), request::gateway(network)?);
             }
             self.remove_network(id, network).await?;
+            all.retain(|it| !request::is_of(it, id));
         }
         let subnet = self.create_network(id, reach, &all).await?;
         let gateway = Gateway { address: subnet.gateway().into() };

@@ -26,8 +26,6 @@ const NOT_THE_INTERNET: [&str; 13] = [
 ];
 /// Bridges with containers on them, by the names that Docker gives them and that we do.
 const BRIDGES: [&str; 3] = ["docker+", "br-+", "fy+"];
-/// How a rule ends that lets nothing through: at once, so that nobody waits for an answer.
-const REFUSED: &str = "-j REJECT --reject-with icmp-port-unreachable";
 
 /// Which of the kernel's two tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +59,9 @@ pub(super) fn plan(
         lines.extend(hooks.iter().rev().map(|(chain, rule)| format!("-I {chain} 1 {rule}")));
     }
     if chains.is_empty() {
-        lines.extend(now.chains.iter().map(|chain| format!("-F {chain}\n-X {chain}")));
+        // Emptied first: one that another refers to can not go.
+        lines.extend(now.chains.iter().map(|chain| format!("-F {chain}")));
+        lines.extend(now.chains.iter().map(|chain| format!("-X {chain}")));
     } else if by_chain(now.rules.clone()) != by_chain(rules_of(&chains)) {
         // Naming a chain makes it, or empties it; all of this happens at once or not at all. It
         // stands before whatever refers to it.
@@ -110,7 +110,7 @@ impl Saved {
                 } else if rule.contains(&bridges) {
                     read.strangers_before += strangers.get(chain).copied().unwrap_or_default();
                     read.hooks.push(rule.to_owned());
-                } else if !rule.contains(" fy") {
+                } else if !is_hook(rule) {
                     *strangers.entry(chain).or_default() += 1;
                 }
             }
@@ -119,7 +119,7 @@ impl Saved {
     }
 
     /// Whether the hooks are there, once each, and before every rule that could let through what
-    /// they are to stop. Another install's hooks say nothing about our bridges.
+    /// they are to stop.
     fn hooked_first(&self, hooks: &[(&str, String)]) -> bool {
         let mut expected: Vec<_> =
             hooks.iter().map(|(chain, rule)| format!("{chain} {rule}")).collect();
@@ -128,6 +128,12 @@ impl Saved {
         found.sort();
         expected == found && self.strangers_before == 0
     }
+}
+
+/// Whether some install's hook: another's say nothing about our bridges. Docker's own rules name
+/// each bridge in full.
+fn is_hook(rule: &str) -> bool {
+    rule.split(' ').any(|word| word.starts_with("fy") && word.ends_with('+'))
 }
 
 /// The rules outside our chains, in their order, each with its chain.
@@ -151,6 +157,7 @@ fn chains(family: Family, tag: Tag, wanted: &Wanted) -> Vec<(String, Vec<String>
     if family == Family::V6 {
         return Vec::new();
     }
+    let refused = format!("{}-NO", tag.chain());
     // Answers to what this host began; nothing that a container begins is that.
     let mut to_host = vec!["-m conntrack --ctstate ESTABLISHED -j ACCEPT".to_owned()];
     for kind in [Kind::Listener, Kind::Both] {
@@ -164,16 +171,23 @@ fn chains(family: Family, tag: Tag, wanted: &Wanted) -> Vec<(String, Vec<String>
         }));
     }
     let mut onward: Vec<String> =
-        NOT_THE_INTERNET.iter().map(|range| format!("-d {range} {REFUSED}")).collect();
-    onward.extend(BRIDGES.iter().map(|bridges| format!("-o {bridges} {REFUSED}")));
+        NOT_THE_INTERNET.iter().map(|range| format!("-d {range} -j {refused}")).collect();
+    onward.extend(BRIDGES.iter().map(|bridges| format!("-o {bridges} -j {refused}")));
     for kind in [Kind::Egress, Kind::Both] {
         onward.push(format!("-i {} -j RETURN", tag.bridges_of(kind)));
     }
-    for rules in [&mut to_host, &mut onward] {
-        rules.push("-p tcp -j REJECT --reject-with tcp-reset".into());
-        rules.push(REFUSED.into());
-    }
-    vec![(format!("{}-IN", tag.chain()), to_host), (format!("{}-FW", tag.chain()), onward)]
+    to_host.push(format!("-j {refused}"));
+    onward.push(format!("-j {refused}"));
+    // At once, so that no program waits for an answer that never comes.
+    let no = [
+        "-p tcp -j REJECT --reject-with tcp-reset",
+        "-j REJECT --reject-with icmp-port-unreachable",
+    ];
+    vec![
+        (format!("{}-IN", tag.chain()), to_host),
+        (format!("{}-FW", tag.chain()), onward),
+        (refused, no.map(str::to_owned).into()),
+    ]
 }
 
 fn rules_of(chains: &[(String, Vec<String>)]) -> Vec<String> {

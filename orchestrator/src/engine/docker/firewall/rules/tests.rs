@@ -100,7 +100,7 @@ fn rules_that_were_flushed_doubled_or_overtaken_are_mended() {
     let mut right = Table::of_docker();
     right.ensure(&wanted());
     let right = right.save();
-    let spoilt: [fn(&mut Table); 5] = [
+    let spoilt: [fn(&mut Table); 6] = [
         |table| table.rules.get_mut("INPUT").unwrap().clear(),
         |table| table.rules.get_mut("DOCKER-USER").unwrap().rotate_left(1),
         |table| {
@@ -108,6 +108,10 @@ fn rules_that_were_flushed_doubled_or_overtaken_are_mended() {
             rules.insert(0, rules[0].clone());
         },
         |table| table.rules.get_mut("INPUT").unwrap().insert(0, "-j ACCEPT".into()),
+        |table| {
+            let bridge = format!("-i {}abcdefg -j ACCEPT", tag().bridges().trim_end_matches('+'));
+            table.rules.get_mut("DOCKER-USER").unwrap().insert(0, bridge);
+        },
         |table| {
             let chain = format!("{}-FW", tag().chain());
             table.rules.get_mut(&chain).unwrap().insert(0, "-j ACCEPT".into());

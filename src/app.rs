@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use fileyard_ingress::{AcceptLimits, Services};
 use fileyard_orchestrator::{
     Orchestrator, Parts,
+    change::{Changes, Told},
     disk::Disk,
     engine::{Engine, HostDirs, docker::DockerEngine},
     hint::Hints,
@@ -35,7 +36,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let rows = SqliteStore::open(&config.data)?;
     let database_failed = rows.failed();
-    let store: Arc<dyn Store> = Arc::new(rows);
+    let changes = Changes::default();
+    let store: Arc<dyn Store> = Arc::new(Told::new(rows, changes.clone()));
     let blobs = BlobStore::open(&config.store, &config.data)?;
     blobs.claim(store.install()).await?;
     let engine = docker(&config, &blobs).await?;
@@ -78,6 +80,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let services = Services {
         intake: intake.clone(),
         store,
+        changes,
         blobs: blobs.clone(),
         logs: Arc::new(logs),
         health: Arc::new(health),

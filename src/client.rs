@@ -67,6 +67,29 @@ impl Client {
         self.json(self.request(Method::GET, &["status", id], &[])?).await
     }
 
+    /// One job at its next change after what `tag` names, or after `seconds`: what it is then, if
+    /// that is something else, and the tag of it.
+    pub(crate) async fn next_change(
+        &self,
+        id: &str,
+        seconds: u64,
+        tag: Option<&str>,
+    ) -> Result<Option<(Answer<Job>, Option<String>)>, Failure> {
+        let wait = seconds.to_string();
+        let mut request = self.request(Method::GET, &["status", id], &[("wait", &wait)])?;
+        if let Some(tag) = tag {
+            request = request.header(header::IF_NONE_MATCH, tag);
+        }
+        let request = request.timeout(ANSWER + Duration::from_secs(seconds));
+        let response = self.sent(request).await?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+        let tag = tag.map(str::to_owned);
+        Ok(Some((self.understood(response).await?, tag)))
+    }
+
     /// A page of jobs.
     pub(crate) async fn jobs(&self, query: &[(&str, &str)]) -> Result<Answer<Page>, Failure> {
         self.json(self.request(Method::GET, &["jobs"], query)?).await
@@ -77,13 +100,20 @@ impl Client {
         self.json(self.request(Method::POST, &["jobs", id, "cancel"], &[])?).await
     }
 
-    /// Sends one file as it is; `length` where it is known beforehand.
+    /// Does an ended job again: the new one.
+    pub(crate) async fn retry(&self, id: &str) -> Result<Answer<Job>, Failure> {
+        self.json(self.request(Method::POST, &["jobs", id, "retry"], &[])?).await
+    }
+
+    /// Sends one file as it is; `length` where it is known beforehand, and `key` where the same may
+    /// have to be sent again.
     pub(crate) async fn upload<S>(
         &self,
         processor: Option<&str>,
         name: &str,
         query: &[(&str, &str)],
         length: Option<u64>,
+        key: Option<&str>,
         body: S,
     ) -> Result<Answer<Job>, Failure>
     where
@@ -96,6 +126,9 @@ impl Client {
         let mut request = self.request(Method::PUT, &path, query)?.body(Body::wrap_stream(body));
         if let Some(length) = length {
             request = request.header(header::CONTENT_LENGTH, length);
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
         }
         self.understood(self.sent(request).await?).await
     }
@@ -146,7 +179,9 @@ impl Client {
     async fn sent(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
-        if status.is_success() { Ok(response) } else { Err(self.refused(status, response).await) }
+        // The second comes only to who asked for it.
+        let good = status.is_success() || status == StatusCode::NOT_MODIFIED;
+        if good { Ok(response) } else { Err(self.refused(status, response).await) }
     }
 
     async fn refused(&self, status: StatusCode, response: Response) -> Failure {

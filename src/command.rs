@@ -4,6 +4,7 @@ pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod jobs;
 pub(crate) mod logs;
+pub(crate) mod retry;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod status;

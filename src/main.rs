@@ -36,6 +36,8 @@ enum Command {
     Jobs(command::jobs::Args),
     /// Ends a job that has not ended
     Cancel(command::cancel::Args),
+    /// Does an ended job again, as a new job on the same file
+    Retry(command::retry::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Logs(args) => (args.to.json, command::block_on(command::logs::run(&args))),
         Command::Jobs(args) => (args.to.json, command::block_on(command::jobs::run(&args))),
         Command::Cancel(args) => (args.to.json, command::block_on(command::cancel::run(&args))),
+        Command::Retry(args) => (args.to.json, command::block_on(command::retry::run(&args))),
     };
     failure::report(result, json)
 }

@@ -29,16 +29,36 @@ function renew() {
   for (const log of document.querySelectorAll("pre.log")) toEnd(log);
   let timer = 0;
   let pause = 1000;
+  let asking = null;
+
+  // Whether to look again: a job's page waits until its job has changed. One that runs is looked at
+  // after its wait all the same, for its log grows without a change.
+  async function isWorthALook() {
+    const job = document.querySelector("[data-poll][data-wait]");
+    if (!job) return true;
+    asking = new AbortController();
+    const headers = { Accept: "application/json", "If-None-Match": job.dataset.tag };
+    const answer = await fetch(job.dataset.wait, { headers, signal: asking.signal });
+    if (!answer.ok && answer.status !== 304) throw new Error(answer.status);
+    return answer.status !== 304 || !!document.querySelector(".state.running");
+  }
 
   async function look() {
     timer = 0;
     try {
+      if (!await isWorthALook()) {
+        pause = 1000;
+        plan();
+        return;
+      }
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (!answer.ok) throw new Error(answer.status);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of parts()) replace(part, fresh.getElementById(part.id));
-      pause = 1000;
+      // A wait is a pause; this one is for a server that answers at once.
+      pause = document.querySelector("[data-poll][data-wait]") ? 200 : 1000;
     } catch {
+      if (document.hidden) return;
       pause = Math.min(pause * 2, 30000);
     }
     plan();
@@ -53,7 +73,10 @@ function renew() {
     localise(fresh);
     // The element stays: a live region that is replaced is not read out.
     part.innerHTML = fresh.innerHTML;
-    part.toggleAttribute("data-poll", fresh.hasAttribute("data-poll"));
+    for (const name of ["data-poll", "data-wait", "data-tag"]) {
+      if (fresh.hasAttribute(name)) part.setAttribute(name, fresh.getAttribute(name));
+      else part.removeAttribute(name);
+    }
     const now = part.querySelector("pre.log");
     if (now && follow) toEnd(now);
     else if (now) now.scrollTop = kept;
@@ -69,6 +92,7 @@ function renew() {
     if (document.hidden) {
       clearTimeout(timer);
       timer = 0;
+      if (asking) asking.abort();
     } else {
       plan();
     }

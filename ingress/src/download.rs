@@ -26,7 +26,7 @@ pub(crate) async fn input(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let job = app.job(id).await?;
+    let job = app.job_at(id).await?;
     let input = &job.asked.input;
     let blob = Blob {
         job: job.id(),
@@ -48,7 +48,7 @@ pub(crate) async fn output(
 ) -> Result<Response, Problem> {
     let unknown = || Problem::new(Code::NotFound, "the job has no such output");
     let Ok(Path((id, name))) = path else { return Err(unknown()) };
-    let job = app.job(Ok(Path(id))).await?;
+    let job = app.job_at(Ok(Path(id))).await?;
     let blob = Blob::of_output(&job, &name).ok_or_else(unknown)?;
     blob.send(&app, &method, &headers).await
 }

@@ -38,6 +38,12 @@ pub(crate) enum Code {
     BadMultipart,
     /// A param or a query's value is not what was declared.
     BadParam,
+    /// The key's request is not answered yet.
+    IdempotencyInProgress,
+    /// The key was another request's.
+    IdempotencyMismatch,
+    /// The body is not what it was announced to be.
+    DigestMismatch,
     /// The body is not as long as was announced.
     LengthMismatch,
     /// The body stood still for too long.
@@ -79,6 +85,17 @@ impl Code {
             Self::NoFile => ("no_file", S::BAD_REQUEST, "No file"),
             Self::BadMultipart => ("bad_multipart", S::BAD_REQUEST, "The form could not be read"),
             Self::BadParam => ("bad_param", S::UNPROCESSABLE_ENTITY, "A value is not accepted"),
+            Self::IdempotencyInProgress => {
+                ("idempotency_in_progress", S::CONFLICT, "The same request is still under way")
+            }
+            Self::IdempotencyMismatch => {
+                ("idempotency_mismatch", S::UNPROCESSABLE_ENTITY, "Another request had this key")
+            }
+            Self::DigestMismatch => (
+                "digest_mismatch",
+                S::UNPROCESSABLE_ENTITY,
+                "The content is not what was announced",
+            ),
             Self::LengthMismatch => {
                 ("length_mismatch", S::BAD_REQUEST, "The body is not as long as announced")
             }
@@ -183,8 +200,13 @@ impl IntoResponse for Problem {
         let problem = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, problem);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let again_after = match self.code {
+            Code::IdempotencyInProgress => Some("1"),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => Some("5"),
+            _ => None,
+        };
+        if let Some(seconds) = again_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         if let Some(size) = self.size {
             let range = HeaderValue::try_from(format!("bytes */{size}"));
@@ -210,6 +232,8 @@ impl From<IntakeError> for Problem {
             IntakeError::TooLarge { .. } => Code::TooLarge,
             IntakeError::NoFile => Code::NoFile,
             IntakeError::UnknownJob(_) => Code::UnknownJob,
+            IntakeError::KeyInProgress => Code::IdempotencyInProgress,
+            IntakeError::KeyMismatch => Code::IdempotencyMismatch,
             IntakeError::Conflict(_) => Code::Conflict,
             IntakeError::DiskFull(_) => Code::DiskFull,
             IntakeError::StoreUnavailable(_)
@@ -231,7 +255,7 @@ impl From<StoreError> for Problem {
                 Self::new(Code::Internal, error.to_string())
             }
             StoreError::NotFound(_) => Self::new(Code::NotFound, error.to_string()),
-            StoreError::Refused(_) | StoreError::Conflict(_) => {
+            StoreError::Refused(_) | StoreError::Conflict(_) | StoreError::KeyTaken => {
                 Self::new(Code::Conflict, error.to_string())
             }
             StoreError::Unavailable(_) | StoreError::Unknown(_) => {

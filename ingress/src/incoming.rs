@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
+use fileyard_storage::blob::Digest;
 use futures::StreamExt;
 use tokio::time::timeout;
+
+use crate::digest::Hash;
 
 /// How long a body may stand still.
 const IDLE: Duration = Duration::from_secs(30);
@@ -17,6 +20,8 @@ const IDLE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Incoming {
     stream: BodyDataStream,
+    /// Of what was read, where that is wanted.
+    hash: Option<Hash>,
 }
 
 /// Why a body does not arrive.
@@ -34,7 +39,17 @@ impl Incoming {
     /// A request's body. A client that waits to be told to go on is told so by the first read.
     #[must_use]
     pub(crate) fn new(body: Body) -> Self {
-        Self { stream: body.into_data_stream() }
+        Self { stream: body.into_data_stream(), hash: None }
+    }
+
+    /// Wants the digest of all that is read from now on.
+    pub(crate) fn hash(&mut self) {
+        self.hash = Some(Hash::default());
+    }
+
+    /// The digest of what was read since; of no byte where it was not wanted.
+    pub(crate) fn digest(&mut self) -> Digest {
+        self.hash.take().unwrap_or_default().finish()
     }
 
     /// More of it; `None` when it has ended as announced.
@@ -43,7 +58,12 @@ impl Incoming {
     /// [`BodyError`]; it has then ended.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
         match timeout(IDLE, self.stream.next()).await {
-            Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+            Ok(Some(Ok(bytes))) => {
+                if let Some(hash) = &mut self.hash {
+                    hash.update(&bytes);
+                }
+                Ok(Some(bytes))
+            }
             Ok(None) => Ok(None),
             Ok(Some(Err(error))) => Err(BodyError::Cut(error.to_string())),
             Err(_) => Err(BodyError::Slow),

@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     pub(crate) filter: JobFilter,
     pub(crate) before: Option<JobId>,
     pub(crate) limit: usize,
+    /// The limit was not given.
+    pub(crate) is_default: bool,
 }
 
 /// `GET /jobs?state=&processor=&batch=&cursor=&limit=`.
@@ -36,7 +38,12 @@ pub(crate) async fn list(
     Query(query): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asked = Asked::parse(&query)?;
+    let mut asked = Asked::parse(&query)?;
+    let html = prefers_html(&headers);
+    if html && asked.is_default && asked.filter.batch.is_some() {
+        // What was sent together is looked at together.
+        asked.limit = MAX_LIMIT;
+    }
     // One more than asked for tells whether there is a next page.
     let mut jobs = app.store.jobs(&asked.filter, asked.before, asked.limit + 1).await?;
     let mut more = jobs.len() > asked.limit;
@@ -47,7 +54,7 @@ pub(crate) async fn list(
         more = !app.store.jobs(&asked.filter, last, 1).await?.is_empty();
     }
     let next = last.filter(|_| more).map(cursor);
-    if prefers_html(&headers) {
+    if html {
         return page::jobs(&app, &asked, &jobs, next.as_deref()).await;
     }
     let jobs = jobs.iter().map(|job| JobJson::new(job, &app.urls)).collect();
@@ -57,7 +64,8 @@ pub(crate) async fn list(
 impl Asked {
     /// Reads a query; what is left empty narrows nothing, so that a form can send it.
     fn parse(query: &[(String, String)]) -> Result<Self, Problem> {
-        let mut asked = Self { filter: JobFilter::default(), before: None, limit: LIMIT };
+        let mut asked =
+            Self { filter: JobFilter::default(), before: None, limit: LIMIT, is_default: true };
         for (name, value) in query.iter().filter(|(_, value)| !value.is_empty()) {
             let bad = |must: &str| {
                 let value: String = value.chars().take(80).collect();
@@ -80,6 +88,7 @@ impl Asked {
                 "limit" => {
                     let limit = value.parse().ok().filter(|n| (1..=MAX_LIMIT).contains(n));
                     asked.limit = limit.ok_or_else(|| bad("must be from 1 to 1000"))?;
+                    asked.is_default = false;
                 }
                 _ => {}
             }

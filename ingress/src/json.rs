@@ -79,7 +79,7 @@ struct LinksJson {
     logs: String,
     /// Null once there is nothing to cancel.
     cancel: Option<String>,
-    /// Null: running a job again is not offered yet.
+    /// Null until it has ended.
     retry: Option<String>,
 }
 
@@ -140,7 +140,7 @@ impl<'a> JobJson<'a> {
                 input: urls.input(id),
                 logs: urls.logs(id),
                 cancel: (!job.state.is_terminal()).then(|| urls.cancel(id)),
-                retry: None,
+                retry: job.state.is_terminal().then(|| urls.retry(id)),
             },
         }
     }

@@ -4,7 +4,9 @@
 //! key. What is refused is refused in [`error`], the only place that knows a status code.
 
 mod accept;
+mod again;
 mod assets;
+mod digest;
 mod download;
 mod error;
 mod health;
@@ -14,6 +16,7 @@ mod json;
 mod logs;
 mod multipart;
 mod negotiate;
+mod once;
 mod page;
 mod processors;
 mod range;
@@ -21,10 +24,13 @@ mod router;
 mod status;
 mod upload;
 mod urls;
+mod view;
+mod wait;
+mod watch;
 
 use std::{ops::Deref, sync::Arc};
 
-use fileyard_orchestrator::{intake::Intake, log::Logs};
+use fileyard_orchestrator::{change::Changes, intake::Intake, log::Logs};
 use fileyard_storage::{Store, blob::BlobStore, clock::Clock};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -35,7 +41,7 @@ pub use self::{
     page::FIRST_PROCESSOR,
     router::router,
 };
-use self::{health::Checked, urls::Urls};
+use self::{health::Checked, urls::Urls, watch::Watches};
 
 /// What the routes stand on.
 #[derive(Clone)]
@@ -44,6 +50,8 @@ pub struct Services {
     pub intake: Intake,
     /// Rows, to read.
     pub store: Arc<dyn Store>,
+    /// Which of them change.
+    pub changes: Changes,
     /// Files, to read.
     pub blobs: BlobStore,
     /// Logs, to read.
@@ -65,6 +73,7 @@ pub(crate) struct App(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) watches: Watches,
     pub(crate) blobs: BlobStore,
     pub(crate) logs: Arc<Logs>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -78,8 +87,15 @@ pub(crate) struct Shared {
 
 impl App {
     fn new(services: Services) -> Self {
+        let urls = Urls::api(services.public_url.as_ref());
         Self(Arc::new(Shared {
-            urls: Urls::api(services.public_url.as_ref()),
+            watches: Watches::new(
+                Arc::clone(&services.store),
+                services.changes,
+                urls.clone(),
+                services.stop.clone(),
+            ),
+            urls,
             pages: Urls::page(services.public_url.as_ref()),
             intake: services.intake,
             store: services.store,

@@ -36,7 +36,7 @@ pub(crate) async fn read(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let job = app.job(id).await?;
+    let job = app.job_at(id).await?;
     let mut options = options(&query)?;
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     let spec = asked

@@ -30,6 +30,7 @@ pub fn router(services: Services) -> Router {
         .route("/jobs", get(jobs::list))
         .route("/jobs/{id}", get(status::show))
         .route("/jobs/{id}/cancel", post(status::cancel))
+        .route("/jobs/{id}/retry", post(status::retry))
         .route("/jobs/{id}/input", get(download::input))
         .route("/jobs/{id}/outputs/{*path}", get(download::output))
         .route("/jobs/{id}/logs", get(logs::read))

@@ -1,26 +1,46 @@
 //! One job: as JSON, or as its page.
 
+use std::sync::Arc;
+
 use axum::{
-    Json,
-    extract::{Path, State, rejection::PathRejection},
+    extract::{Path, Query, State, rejection::PathRejection},
     response::{IntoResponse, Redirect, Response},
 };
 use fileyard_storage::{id::JobId, job::Job};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio::time::Instant;
 
-use crate::{App, error::Problem, json::JobJson, negotiate::prefers_html, page};
+use crate::{App, error::Problem, negotiate::prefers_html, page, view::View, wait::Wait};
 
-/// `GET /status/{job_id}` and `GET /jobs/{id}`.
+/// `GET /status/{job_id}` and `GET /jobs/{id}`: as it is, or with a wait, once it has ended; who
+/// says what it has already is answered at the first change.
 pub(crate) async fn show(
     State(app): State<App>,
     id: Result<Path<String>, PathRejection>,
+    Query(query): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let job = app.job(id).await?;
-    if prefers_html(&headers) {
-        return page::job(&app, &job).await;
-    }
-    Ok(Json(JobJson::new(&job, &app.urls)).into_response())
+    let id = parse(id)?;
+    let html = prefers_html(&headers);
+    let Some(wait) = Wait::asked(&query, &headers)? else {
+        let job = app.job(id).await?;
+        return match html {
+            true => page::job(&app, &job).await,
+            false => Ok(View::new(&job, &app.urls)?.unless_known(&headers)),
+        };
+    };
+    // A page is never known: it shows more than the job's row.
+    let has_one = !html && headers.contains_key(header::IF_NONE_MATCH);
+    let until = Instant::now() + wait.duration();
+    let enough = |view: &View| view.ended || (has_one && !view.is_known(&headers));
+    let view: Option<Arc<View>> = app.watches.wait(id, until, enough).await?;
+    let view = view.ok_or_else(|| Problem::unknown_job(&id.to_string()))?;
+    let mut response = match html {
+        true => page::job(&app, &app.job(id).await?).await?,
+        false => view.unless_known(&headers),
+    };
+    wait.told_in(response.headers_mut());
+    Ok(response)
 }
 
 /// `POST /jobs/{id}/cancel`; a browser is sent back to the job's page.
@@ -34,18 +54,44 @@ pub(crate) async fn cancel(
     if prefers_html(&headers) {
         return Ok(Redirect::to(&app.pages.job(id)).into_response());
     }
-    Ok(Json(JobJson::new(&job, &app.urls)).into_response())
+    Ok(View::new(&job, &app.urls)?.made(StatusCode::OK, &app.urls.job(id)))
+}
+
+/// `POST /jobs/{id}/retry`: the new job; a browser is sent to its page.
+pub(crate) async fn retry(
+    State(app): State<App>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let job = app.intake.retry(parse(id)?).await?;
+    if prefers_html(&headers) {
+        return Ok(Redirect::to(&app.pages.job(job.id())).into_response());
+    }
+    let address = app.urls.job(job.id());
+    let mut response = View::new(&job, &app.urls)?.made(StatusCode::ACCEPTED, &address);
+    locate(&mut response, &address);
+    Ok(response)
+}
+
+/// Names where what was made is.
+pub(crate) fn locate(response: &mut Response, location: &str) {
+    let location = HeaderValue::try_from(location).expect("an address is a header's value");
+    response.headers_mut().insert(header::LOCATION, location);
 }
 
 impl App {
+    /// One job, where there is one.
+    pub(crate) async fn job(&self, id: JobId) -> Result<Job, Problem> {
+        let job = self.store.job(id).await?;
+        job.ok_or_else(|| Problem::unknown_job(&id.to_string()))
+    }
+
     /// The job of a path; a malformed id is as unknown as any other.
-    pub(crate) async fn job(
+    pub(crate) async fn job_at(
         &self,
         id: Result<Path<String>, PathRejection>,
     ) -> Result<Job, Problem> {
-        let id = parse(id)?;
-        let job = self.store.job(id).await?;
-        job.ok_or_else(|| Problem::unknown_job(&id.to_string()))
+        self.job(parse(id)?).await
     }
 }
 

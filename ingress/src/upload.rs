@@ -10,20 +10,25 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use bytes::Bytes;
-use fileyard_orchestrator::intake::{Intake, IntakeError, Order, Received, Receiving, Submitted};
-use fileyard_storage::id::ProcessorName;
+use fileyard_orchestrator::intake::{
+    Intake, IntakeError, Once, Order, Received, Receiving, Submitted,
+};
+use fileyard_storage::{id::ProcessorName, idempotency::Route};
 use futures::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 
 use crate::{
-    App,
+    App, again, digest,
     error::{Code, Problem},
     incoming::Incoming,
     json::{JobJson, SubmittedJson},
     multipart::{Disposition, Form, boundary, display_name},
     negotiate::prefers_html,
+    once,
+    status::locate,
+    view::View,
 };
 
 type Pairs = Vec<(String, String)>;
@@ -43,13 +48,18 @@ pub(crate) async fn form(
     .await?;
     let (api, page) = (app.urls.clone(), &app.pages);
     if html {
-        return Ok(Redirect::to(&location(&submitted, page)).into_response());
+        let mut response = Redirect::to(&location(&submitted, page)).into_response();
+        tell_repeated(&mut response, &submitted);
+        return Ok(response);
     }
     let json = SubmittedJson {
         batch_id: submitted.batch.map(|batch| batch.to_string()),
         jobs: submitted.jobs.iter().map(|job| JobJson::new(job, &api)).collect(),
     };
-    Ok(accepted(&location(&submitted, &api), Json(json)))
+    let mut response = (StatusCode::ACCEPTED, Json(json)).into_response();
+    locate(&mut response, &location(&submitted, &api));
+    tell_repeated(&mut response, &submitted);
+    Ok(response)
 }
 
 /// `PUT /upload/{name}` and `PUT /upload/{processor}/{name}`: the body is the file.
@@ -66,14 +76,17 @@ pub(crate) async fn raw(
     })
     .await?;
     let job = submitted.jobs.first().ok_or_else(|| lost("no job came of an upload"))?;
-    Ok(accepted(&app.urls.job(job.id()), Json(JobJson::new(job, &app.urls))))
+    let address = app.urls.job(job.id());
+    let mut response = View::new(job, &app.urls)?.made(StatusCode::ACCEPTED, &address);
+    locate(&mut response, &address);
+    tell_repeated(&mut response, &submitted);
+    Ok(response)
 }
 
-fn accepted(location: &str, body: impl IntoResponse) -> Response {
-    let mut response = (StatusCode::ACCEPTED, body).into_response();
-    let location = HeaderValue::try_from(location).expect("an address is a header's value");
-    response.headers_mut().insert(header::LOCATION, location);
-    response
+fn tell_repeated(response: &mut Response, submitted: &Submitted) {
+    if submitted.repeated {
+        once::replayed(response.headers_mut());
+    }
 }
 
 fn location(submitted: &Submitted, urls: &crate::urls::Urls) -> String {
@@ -118,7 +131,21 @@ async fn receive_form(
              to send a file as it is, use PUT /upload/PROCESSOR/NAME",
         )
     })?;
+    let announced = digest::announced(&headers)?;
+    if announced.is_some() {
+        body.hash();
+    }
     let mut order = ordered(query);
+    if let Some(key) = once::key(&headers, Route::Form)? {
+        let shortcut = announced.map(|digest| order.fingerprint([("", digest)]));
+        if let Some(earlier) = intake.earlier(&key).await? {
+            if earlier.is(shortcut) {
+                return Ok(intake.answer_again(&earlier).await?);
+            }
+            return again::form(&intake, &earlier, order, body, &boundary, announced).await;
+        }
+        order.once = Some(Once::new(key, shortcut));
+    }
     let mut processor = named(&intake, &order)?;
     let max_files = intake.limits().max_files;
     let mut form = Form::new(body, &boundary, max_files);
@@ -129,7 +156,10 @@ async fn receive_form(
                 let detail = format!("at most {max_files} files are taken in one request");
                 return Err(Problem::new(Code::TooLarge, detail));
             }
-            "file" => files.extend(receive(&intake, &mut form, &part, processor.as_ref()).await?),
+            "file" => {
+                let (processor, once) = (processor.as_ref(), order.once.as_ref());
+                files.extend(receive(&intake, &mut form, &part, processor, once).await?);
+            }
             "processor" => {
                 let name = form.value("processor").await?;
                 order.processor = one_of(order.processor, name)?;
@@ -148,6 +178,7 @@ async fn receive_form(
             },
         }
     }
+    digest::verify("the body", announced, || body.digest())?;
     if files.is_empty() && !ignored.is_empty() {
         let ignored = ignored.join(", ");
         let detail = format!("the form has no file in a field named `file`; it has {ignored}");
@@ -162,22 +193,28 @@ async fn receive(
     form: &mut Form<'_>,
     part: &Disposition,
     processor: Option<&ProcessorName>,
+    once: Option<&Once>,
 ) -> Result<Option<Received>, Problem> {
+    let announced = part.digest.as_deref().map(digest::parse).transpose()?.flatten();
     let sent = part.filename.as_deref().unwrap_or_default();
     let name = display_name(sent.as_bytes());
     let mut receiving: Option<Receiving> = None;
     if !sent.is_empty() {
-        receiving = Some(intake.begin(&name, processor).await?);
+        receiving = Some(intake.begin_once(&name, processor, once).await?);
     }
     while let Some(bytes) = form.data().await? {
         let receiving = match &mut receiving {
             Some(receiving) => receiving,
-            none => none.insert(intake.begin(&name, processor).await?),
+            none => none.insert(intake.begin_once(&name, processor, once).await?),
         };
         receiving.write(bytes).await?;
     }
     match receiving {
-        Some(receiving) => Ok(Some(receiving.finish().await?)),
+        Some(receiving) => {
+            let file = receiving.finish().await?;
+            digest::verify("the file", announced, || file.input().sha256)?;
+            Ok(Some(file))
+        }
         None => Ok(None),
     }
 }
@@ -194,6 +231,13 @@ async fn receive_raw(
     if let Some(processor) = processor {
         order.processor = one_of(order.processor, processor)?;
     }
+    let content = digest::announced(&headers)?;
+    if let Some(key) = once::key(&headers, Route::Raw)? {
+        if let Some(earlier) = intake.earlier(&key).await? {
+            return again::raw(&intake, &earlier, &order, &name, body, content).await;
+        }
+        order.once = Some(Once::new(key, None));
+    }
     let processor = intake.processors().choose(order.processor.as_deref());
     let processor = processor.map_err(IntakeError::from)?;
     processor.check_params(&order.params).map_err(IntakeError::from)?;
@@ -202,7 +246,8 @@ async fn receive_raw(
     if announced.is_some_and(|length| length > limit) {
         return Err(IntakeError::TooLarge { limit }.into());
     }
-    let mut receiving = intake.begin(&name, Some(&processor.name)).await?;
+    let mut receiving =
+        intake.begin_once(&name, Some(&processor.name), order.once.as_ref()).await?;
     let mut came = 0;
     while let Some(bytes) = body.chunk().await.map_err(|error| Problem::cut(&error))? {
         came += bytes.len() as u64;
@@ -213,11 +258,12 @@ async fn receive_raw(
         return Err(Problem::new(Code::LengthMismatch, detail));
     }
     let file = receiving.finish().await?;
+    digest::verify("the body", content, || file.input().sha256)?;
     Ok(intake.submit(vec![file], order).await?)
 }
 
 /// The processor that two places name: if they name one, it is the same one.
-fn one_of(before: Option<String>, name: String) -> Result<Option<String>, Problem> {
+pub(crate) fn one_of(before: Option<String>, name: String) -> Result<Option<String>, Problem> {
     match before.filter(|before| !before.is_empty()) {
         Some(before) if !name.is_empty() && before != name => {
             let clip = |name: &str| -> String { name.chars().take(80).collect() };

@@ -73,6 +73,12 @@ impl Urls {
         format!("{}/jobs/{id}/cancel", self.base)
     }
 
+    /// Where it is done again.
+    #[must_use]
+    pub(crate) fn retry(&self, id: JobId) -> String {
+        format!("{}/jobs/{id}/retry", self.base)
+    }
+
     /// One of its outputs; `name` is a path with `/` between its parts.
     #[must_use]
     pub(crate) fn output(&self, id: JobId, name: &str) -> String {

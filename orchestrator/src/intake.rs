@@ -5,6 +5,7 @@
 //! is dropped on the way is abandoned, and what a crash leaves is abandoned by a sweep.
 
 mod error;
+mod once;
 mod receiving;
 
 use std::{
@@ -28,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::{
     error::IntakeError,
+    once::{Earlier, Once},
     receiving::{Received, Receiving},
 };
 use crate::{
@@ -35,6 +37,9 @@ use crate::{
     hint::{Hint, Hints},
     processor::Processors,
 };
+
+/// How long a key is remembered.
+const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How long an upload's owner may be silent.
 pub const UPLOAD_LEASE: Duration = Duration::from_secs(30);
@@ -59,6 +64,8 @@ pub struct Order {
     pub processor: Option<String>,
     /// The params as the client wrote them.
     pub params: BTreeMap<String, String>,
+    /// The request's own key, where it brought one.
+    pub once: Option<Once>,
 }
 
 /// What a request became.
@@ -68,6 +75,8 @@ pub struct Submitted {
     pub batch: Option<BatchId>,
     /// In file order.
     pub jobs: Vec<Job>,
+    /// Whether that was so before: the request repeats one that was answered.
+    pub repeated: bool,
 }
 
 struct Inner {
@@ -144,6 +153,19 @@ impl Intake {
         name: &str,
         processor: Option<&ProcessorName>,
     ) -> Result<Receiving, IntakeError> {
+        self.begin_once(name, processor, None).await
+    }
+
+    /// As [`Intake::begin`], for a request with a key, which is claimed with the row.
+    ///
+    /// # Errors
+    /// [`IntakeError::KeyInProgress`] also where another request was quicker.
+    pub async fn begin_once(
+        &self,
+        name: &str,
+        processor: Option<&ProcessorName>,
+        once: Option<&Once>,
+    ) -> Result<Receiving, IntakeError> {
         if self.0.tasks.is_closed() {
             return Err(IntakeError::ShuttingDown);
         }
@@ -156,6 +178,7 @@ impl Intake {
             processor: processor.cloned(),
             name: name.to_owned(),
             created_at: now,
+            claim: once.map(Once::claim),
             state: UploadState::Receiving {
                 lease_until: now.after(UPLOAD_LEASE),
                 offset: 0,
@@ -205,6 +228,10 @@ impl Intake {
         }
         let processor = self.0.processors.choose(order.processor.as_deref())?;
         let params = processor.check_params(&order.params)?;
+        let settling = order.once.as_ref().map(|once| {
+            let each = files.iter().map(|file| (&file.input().name[..], file.input().sha256));
+            once.settling(order.fingerprint(each))
+        });
         let batch = (files.len() > 1).then(BatchId::new);
         let mut arrivals = Vec::with_capacity(files.len());
         for file in files {
@@ -223,9 +250,9 @@ impl Intake {
             arrivals.push(Arrival { upload: file.upload().id, job });
         }
         failpoint::hit("blob-stored");
-        let jobs = self.0.store.complete(arrivals, self.0.clock.now()).await?;
+        let jobs = self.0.store.complete(arrivals, settling, self.0.clock.now()).await?;
         failpoint::hit("committed");
-        Ok(Submitted { batch, jobs })
+        Ok(Submitted { batch, jobs, repeated: false })
     }
 
     /// Cancels a job in whatever phase it is.
@@ -246,8 +273,38 @@ impl Intake {
         }
     }
 
+    /// Does an ended job again, a success too: a new job on the same upload, with the same params
+    /// where the processor still declares them so.
+    ///
+    /// # Errors
+    /// [`IntakeError::Conflict`] when it has not ended, [`IntakeError::UnknownJob`], and what a new
+    /// upload for its processor would be refused for today.
+    pub async fn retry(&self, id: JobId) -> Result<Job, IntakeError> {
+        if self.0.tasks.is_closed() {
+            return Err(IntakeError::ShuttingDown);
+        }
+        let job = self.0.store.job(id).await?.ok_or(IntakeError::UnknownJob(id))?;
+        let not_ended =
+            || IntakeError::Conflict(format!("job {id} has not ended; cancel it first, or wait"));
+        if !job.state.is_terminal() {
+            return Err(not_ended());
+        }
+        let asked = &job.asked;
+        let processor = self.0.processors.choose(Some(asked.processor.as_str()))?;
+        let params = processor.recheck_params(&asked.params)?;
+        receiving::accepted(processor, &asked.input.name, &asked.input.content_type)?;
+        match self.0.store.retry(id, JobId::new(), params, self.0.clock.now()).await {
+            Ok(job) => {
+                self.0.hints.send(Hint::Queued);
+                Ok(job)
+            }
+            Err(StoreError::Refused(_)) => Err(not_ended()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// One sweep over uploads: renews what this process owns, abandons what nobody owns, removes
-    /// what abandoned ones left. With `start` every upload is somebody's who is dead.
+    /// what abandoned ones left; and forgets old keys. With `start` every upload is somebody's who is dead.
     ///
     /// # Errors
     /// [`StoreError`] from the rows; blobs that can not be removed now are for a later sweep.
@@ -276,7 +333,7 @@ impl Intake {
                 self.0.store.forget_upload(upload.id).await?;
             }
         }
-        Ok(())
+        self.0.store.forget_keys(now.before(KEYS_KEPT)).await
     }
 
     /// Abandons an upload and removes what it left. Failures are logged: the row is then still

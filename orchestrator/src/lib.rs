@@ -3,6 +3,7 @@
 //! [`Orchestrator::tick`] reads the truth, takes idempotent steps, and says when to come back.
 //! Wake-ups are hints; polling is the guarantee. A claim is made only by a tracked task.
 
+pub mod change;
 pub mod contract;
 pub mod disk;
 mod dispatch;

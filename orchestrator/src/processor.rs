@@ -188,6 +188,15 @@ impl Processor {
     pub fn check_params(&self, sent: &BTreeMap<String, String>) -> Result<Params, BadParam> {
         params::check(&self.params, sent)
     }
+
+    /// The params of a job that is to be done again: those it had, checked against what is declared
+    /// today; what is declared since then has its default.
+    ///
+    /// # Errors
+    /// [`BadParam`] for the first that is declared no longer, missing or out of its bounds.
+    pub fn recheck_params(&self, stored: &Params) -> Result<Params, BadParam> {
+        params::recheck(&self.params, stored)
+    }
 }
 
 fn known_ones(known: &[String]) -> String {

@@ -1,4 +1,5 @@
-//! Waits for a job by asking again and again, gently, through a restart of the server too.
+//! Waits for a job: each question is answered at the job's next change, and asked again through a
+//! restart of the server too.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,10 @@ use crate::{
     failure::Failure,
 };
 
-const FIRST: Duration = Duration::from_millis(100);
+/// How long a server may keep a question, in seconds.
+const WAIT: u64 = 30;
+/// The pause between questions where a server answers at once.
+const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
 /// How long a server that was there may be away.
 const AWAY: Duration = Duration::from_secs(30);
@@ -26,7 +30,7 @@ pub(super) async fn until_ended(
         .expect("the template is fixed");
     bar.set_style(style);
     bar.set_prefix(super::show::plain(id));
-    let ended = poll(client, id, |job| {
+    let ended = follow(client, id, |job| {
         bar.set_message(standing(job));
         bar.tick();
     });
@@ -35,19 +39,23 @@ pub(super) async fn until_ended(
     ended
 }
 
-async fn poll(
+async fn follow(
     client: &Client,
     id: &str,
     mut seen: impl FnMut(&Job),
 ) -> Result<Answer<Job>, Failure> {
     let mut pause = FIRST;
-    let mut answered = None;
+    let (mut answered, mut known) = (None, None);
     loop {
-        match client.job(id).await {
-            Ok(answer) => {
-                seen(&answer.value);
-                if answer.value.has_ended() {
-                    return Ok(answer);
+        let asked = Instant::now();
+        match client.next_change(id, WAIT, known.as_deref()).await {
+            Ok(changed) => {
+                if let Some((answer, tag)) = changed {
+                    seen(&answer.value);
+                    if answer.value.has_ended() {
+                        return Ok(answer);
+                    }
+                    known = tag;
                 }
                 answered = Some(Instant::now());
             }
@@ -58,8 +66,10 @@ async fn poll(
             }
             Err(failure) => return Err(failure),
         }
+        // One that was kept for a while was worth waiting for; a server that is going down, or
+        // changes in a row, are not to be run after.
+        pause = if asked.elapsed() > LONGEST { FIRST } else { (pause * 3 / 2).min(LONGEST) };
         tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(LONGEST);
     }
 }
 
@@ -67,7 +77,9 @@ async fn poll(
 pub(super) fn may_pass(failure: &Failure) -> bool {
     match failure {
         Failure::Unreachable(_) => true,
-        Failure::Refused(problem) => matches!(problem.status, 502..=504),
+        Failure::Refused(problem) => {
+            matches!(problem.status, 502..=504) || problem.code == "idempotency_in_progress"
+        }
         _ => false,
     }
 }

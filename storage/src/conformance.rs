@@ -6,6 +6,7 @@
 pub(crate) mod attempts;
 pub(crate) mod claims;
 pub(crate) mod jobs;
+pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod sample;
 pub(crate) mod uploads;
@@ -32,6 +33,8 @@ macro_rules! store_conformance {
             jobs: a_refused_event_changes_nothing
             jobs: cancel_in_each_phase_ends_job_and_attempt
             jobs: a_terminal_job_never_changes
+            jobs: an_ended_job_is_done_again_on_its_upload
+            jobs: a_job_that_has_not_ended_is_not_done_again
             jobs: events_are_bounded
             jobs: words_are_bounded
             jobs: an_outcome_is_kept_with_its_outputs
@@ -43,6 +46,12 @@ macro_rules! store_conformance {
             claims: who_leaves_is_followed_at_once_and_did_not_crash
             claims: a_pause_is_waited_for
             claims: a_cancel_and_a_commit_at_once_have_one_winner
+            keys: a_key_is_claimed_with_an_upload_and_done_with_its_jobs
+            keys: a_claimed_key_is_one_requests_alone
+            keys: an_abandoned_upload_frees_its_key
+            keys: a_request_that_lands_nothing_settles_nothing
+            keys: fifty_claims_of_a_key_have_one_winner
+            keys: old_keys_are_forgotten_and_claimed_ones_are_not
             lists: newest_first_and_page_by_page
             lists: every_filter_narrows
             lists: the_queue_is_in_order_and_leaves_out_what_is_not_due

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// A row with that id or key is already there.
     #[error("{0} is already there")]
     Conflict(String),
+    /// Another request has the idempotency key.
+    #[error("another request has this idempotency key")]
+    KeyTaken,
     /// The database could not be reached or read; nothing was changed, and trying again may help.
     #[error("the database is not available: {0}")]
     Unavailable(String),

@@ -69,6 +69,26 @@ id!(/// The jobs of one request.
 id!(/// One fileyard with its database. 
     InstallId, "an install id");
 
+id!(/// One request that brought an idempotency key. 
+    ClaimId, "a claim's id");
+
+/// A key that a client gave to a request: 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientKey(String);
+
+impl ClientKey {
+    /// The bare key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_client_key(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// Whose rows and blobs these are; `default` until there are several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -108,15 +128,11 @@ fn is_label(text: &str) -> bool {
 }
 
 macro_rules! label {
-    ($name:ident, $what:literal) => {
+    ($name:ident, $is:ident, $what:literal) => {
         impl FromStr for $name {
             type Err = Malformed;
             fn from_str(text: &str) -> Result<Self, Malformed> {
-                if is_label(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(Malformed::new(text, $what))
-                }
+                if $is(text) { Ok(Self(text.to_owned())) } else { Err(Malformed::new(text, $what)) }
             }
         }
         impl TryFrom<String> for $name {
@@ -138,8 +154,13 @@ macro_rules! label {
     };
 }
 
-label!(Tenant, "a tenant: lower-case letters, digits and hyphens, at most 63");
-label!(ProcessorName, "a processor's name: lower-case letters, digits and hyphens, at most 63");
+label!(Tenant, is_label, "a tenant: lower-case letters, digits and hyphens, at most 63");
+label!(
+    ProcessorName,
+    is_label,
+    "a processor's name: lower-case letters, digits and hyphens, at most 63"
+);
+label!(ClientKey, is_client_key, "a key: 1 to 255 visible ASCII characters");
 
 /// Names the current owner of a job: it rises on every claim and every adoption.
 #[derive(
@@ -190,6 +211,16 @@ mod tests {
     fn ids_sort_by_the_time_they_were_made() {
         let ids: Vec<_> = (0..100).map(|_| JobId::new()).collect();
         assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn a_clients_key_is_short_and_visible() {
+        for good in ["a", "8e03978e-40d5-43dd-bc93-6894a57f9324", "\"\\/;,", &"x".repeat(255)] {
+            assert!(good.parse::<ClientKey>().is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "\t", "ü", "a\n", &"x".repeat(256)] {
+            assert!(bad.parse::<ClientKey>().is_err(), "{bad}");
+        }
     }
 
     #[test]

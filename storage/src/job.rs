@@ -260,6 +260,19 @@ pub trait JobStore: Send + Sync {
     /// [`StoreError::Refused`] when the rules do not permit it, and then nothing was changed.
     async fn apply(&self, id: JobId, event: JobEvent, now: Timestamp) -> Result<Job, StoreError>;
 
+    /// A new job that does again what an ended one was to do: see [`Job::again`].
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when it has not ended, [`StoreError::Conflict`] when the new id is
+    /// taken; nothing was changed.
+    async fn retry(
+        &self,
+        of: JobId,
+        again: JobId,
+        params: Params,
+        now: Timestamp,
+    ) -> Result<Job, StoreError>;
+
     /// Queued jobs in the order they are to be claimed: by `since`, then by id.
     async fn queued(&self, query: &QueueQuery) -> Result<Vec<Job>, StoreError>;
 
@@ -295,6 +308,20 @@ impl Job {
             progress: None,
             events: vec![created],
         }
+    }
+
+    /// The job that does again what this one was to do, on the same upload. It came alone, whatever
+    /// this one came with.
+    ///
+    /// # Errors
+    /// [`Refusal`] where this one has not ended.
+    pub fn again(&self, id: JobId, params: Params, now: Timestamp) -> Result<Self, Refusal> {
+        if !self.state.is_terminal() {
+            return Err(self.no_edge("be run again"));
+        }
+        let asked =
+            NewJob { id, params, batch: None, retry_of: Some(self.id()), ..self.asked.clone() };
+        Ok(Self::new(asked, now))
     }
 
     /// Its id.

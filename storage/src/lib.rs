@@ -11,6 +11,7 @@ mod conformance;
 pub mod error;
 pub mod failpoint;
 pub mod id;
+pub mod idempotency;
 pub mod job;
 pub mod memory;
 pub mod sqlite;
@@ -25,7 +26,9 @@ pub use sqlite::SqliteStore;
 /// The nouns' traits stand beside their rules; a backend implements all of them over one database,
 /// so that one transaction may touch several.
 #[async_trait::async_trait]
-pub trait Store: job::JobStore + upload::UploadStore + attempt::AttemptStore {
+pub trait Store:
+    job::JobStore + upload::UploadStore + attempt::AttemptStore + idempotency::IdempotencyStore
+{
     /// Whose rows these are: drawn once, when the database was made.
     fn install(&self) -> id::InstallId;
 

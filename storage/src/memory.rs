@@ -4,6 +4,7 @@
 //! method first computes all rows as they will be, and only then puts them in.
 
 mod attempt;
+mod idempotency;
 mod job;
 mod upload;
 
@@ -18,6 +19,7 @@ use crate::{
     Store, StoreError,
     attempt::Attempt,
     id::{AttemptNo, InstallId, JobId, UploadId},
+    idempotency::{Idempotency, IdempotencyKey},
     job::Job,
     upload::Upload,
 };
@@ -35,6 +37,7 @@ struct Tables {
     jobs: BTreeMap<JobId, Job>,
     uploads: BTreeMap<UploadId, Upload>,
     attempts: BTreeMap<(JobId, AttemptNo), Attempt>,
+    keys: BTreeMap<IdempotencyKey, Idempotency>,
 }
 
 impl MemoryStore {

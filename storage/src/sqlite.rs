@@ -9,6 +9,7 @@
 
 mod attempt;
 mod doc;
+mod idempotency;
 mod job;
 mod lock;
 mod open;

@@ -12,6 +12,7 @@ use crate::{
     clock::Timestamp,
     error::StoreError,
     id::{JobId, ProcessorName, Tenant, UploadId},
+    idempotency::{Claim, Settling},
     job::{Job, NewJob, Refusal},
 };
 
@@ -30,6 +31,9 @@ pub struct Upload {
     pub name: String,
     /// When it began.
     pub created_at: Timestamp,
+    /// Its request's claim on an idempotency key, where the request brought one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
     /// Where it stands.
     pub state: UploadState,
 }
@@ -114,16 +118,17 @@ pub struct Arrival {
 /// The rows of uploads.
 #[async_trait]
 pub trait UploadStore: Send + Sync {
-    /// A new row.
+    /// A new row. Its claim, if it has one, is made with it or stands already.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the id or the reserved job id is taken.
+    /// [`StoreError::Conflict`] when the id or the reserved job id is taken,
+    /// [`StoreError::KeyTaken`] when another request has its key.
     async fn begin(&self, upload: Upload) -> Result<(), StoreError>;
 
     /// One upload, if there is one.
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>, StoreError>;
 
-    /// Loads, applies, stores.
+    /// Loads, applies, stores. An upload that is abandoned frees the key that it had claimed.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when the rules do not permit it; [`UploadEvent::Complete`] comes only
@@ -135,14 +140,17 @@ pub trait UploadStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Upload, StoreError>;
 
-    /// Every upload complete and every job queued, in one transaction; the jobs in the same order.
+    /// Every upload complete and every job queued, in one transaction, with what is remembered of
+    /// their request; the jobs in the same order.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when any of the uploads is not receiving, [`StoreError::Conflict`]
-    /// when a job's id is not the one its upload reserved; nothing was changed.
+    /// when a job's id is not the one its upload reserved, [`StoreError::KeyTaken`] when the claim
+    /// does not stand any more; nothing was changed.
     async fn complete(
         &self,
         arrivals: Vec<Arrival>,
+        settling: Option<Settling>,
         now: Timestamp,
     ) -> Result<Vec<Job>, StoreError>;
 

@@ -17,6 +17,8 @@ pub(crate) struct Disposition {
     pub(crate) filename: Option<String>,
     /// The encoding that the part says its content is in.
     pub(crate) charset: Option<Charset>,
+    /// The part's own `Content-Digest`, as it was sent.
+    pub(crate) digest: Option<Vec<u8>>,
 }
 
 impl Disposition {
@@ -41,7 +43,8 @@ impl Disposition {
         }
         let text = |bytes: Vec<u8>| charset.name(&bytes).into_owned();
         let filename = extended.filter(|name| !name.is_empty()).or(filename.map(text));
-        Some(Self { name: text(name?), filename, charset: charset_of(header) })
+        let digest = value_of(header, "content-digest");
+        Some(Self { name: text(name?), filename, charset: charset_of(header), digest })
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     text::{Moment, printable},
     title,
 };
-use crate::{App, error::Problem, json::phase_name, logs};
+use crate::{App, error::Problem, json::phase_name, logs, view::View};
 
 /// How much of a result is shown; the rest is in the JSON.
 const MAX_RESULT: usize = 64 * 1024;
@@ -33,7 +33,11 @@ struct JobPage<'a> {
     message: Option<&'a str>,
     reason: Option<(&'static str, &'a str)>,
     live: bool,
+    /// Where a script waits for the next change, and the tag of what this page shows.
+    next: Option<(String, String)>,
     cancel: Option<String>,
+    retry: Option<String>,
+    retry_of: Option<String>,
     processor: &'a str,
     processor_url: String,
     params: Vec<(&'a str, String)>,
@@ -99,7 +103,14 @@ pub(crate) async fn job(app: &App, job: &Job) -> Result<Response, Problem> {
             _ => None,
         },
         live,
+        next: live.then(|| View::new(job, &app.urls)).transpose()?.map(|view| {
+            // A log grows without a change of the job.
+            let seconds = if matches!(job.state, JobState::Running { .. }) { 2 } else { 30 };
+            (format!("{}?wait={seconds}", urls.job(id)), view.tag().to_owned())
+        }),
         cancel: live.then(|| urls.cancel(id)),
+        retry: (!live).then(|| urls.retry(id)),
+        retry_of: asked.retry_of.map(|job| urls.job(job)),
         processor: asked.processor.as_str(),
         processor_url: urls.jobs_where(None, Some(&asked.processor), None, None),
         params: asked.params.iter().map(|(name, value)| (name.as_str(), shown(value))).collect(),

@@ -2,7 +2,10 @@
 
 use askama::Template;
 use axum::response::Response;
-use fileyard_storage::job::{Job, StateName};
+use fileyard_storage::{
+    id::ProcessorName,
+    job::{Job, StateName},
+};
 
 use super::{Frame, duration, respond, size, text::Moment, title};
 use crate::{App, error::Problem, jobs::Asked};
@@ -20,9 +23,23 @@ struct Jobs<'a> {
     older: bool,
     narrowed: bool,
     batch: bool,
-    /// Of a batch: how many have ended, and how many there are on this page.
+    /// Of a batch: how many have ended, of those on this page.
     ended: usize,
+    /// How many of them are in each state that one of them is in.
+    counts: Vec<(&'static str, usize)>,
+    /// Whether these are all of them.
+    whole: bool,
     live: bool,
+    /// For the form: where it goes, and what is chosen there.
+    action: String,
+    state: Option<&'static str>,
+    processors: Vec<Choice<'a>>,
+    batch_id: Option<String>,
+}
+
+struct Choice<'a> {
+    name: &'a str,
+    current: bool,
 }
 
 struct Tab {
@@ -56,6 +73,15 @@ pub(crate) async fn jobs(
         url: app.pages.jobs_where(state, filter.processor.as_ref(), filter.batch, None),
         current: filter.state == state,
     };
+    let counts = StateName::ALL
+        .map(|state| (state.as_str(), jobs.iter().filter(|job| job.state.name() == state).count()));
+    let configured = app.intake.processors().all.keys();
+    let mut processors: Vec<_> = configured.map(ProcessorName::as_str).collect();
+    // One that is no longer configured still has its jobs.
+    processors.extend(filter.processor.as_ref().map(ProcessorName::as_str));
+    processors.sort_unstable();
+    processors.dedup();
+    let whole = next.is_none() && asked.before.is_none();
     let next = next.map(|cursor| {
         app.pages.jobs_where(filter.state, filter.processor.as_ref(), filter.batch, Some(cursor))
     });
@@ -81,7 +107,19 @@ pub(crate) async fn jobs(
         narrowed: filter.state.is_some() || filter.processor.is_some(),
         batch: filter.batch.is_some(),
         ended: jobs.iter().filter(|job| job.state.is_terminal()).count(),
+        counts: counts.into_iter().filter(|(_, count)| *count > 0).collect(),
+        whole,
         live: jobs.iter().any(|job| !job.state.is_terminal()),
+        action: app.pages.jobs(),
+        state: filter.state.map(StateName::as_str),
+        processors: processors
+            .into_iter()
+            .map(|name| Choice {
+                name,
+                current: filter.processor.as_ref().is_some_and(|it| it.as_str() == name),
+            })
+            .collect(),
+        batch_id: filter.batch.map(|batch| batch.to_string()),
     })
 }
 

@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod asking;
+mod counting;
 mod door;
 mod downloads;
 mod hostile;
+mod once;
 mod pages;
+mod retry;
 mod uploads;
+mod waiting;
 mod wire;
 mod yard;

@@ -3,7 +3,7 @@
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::yard::{Answer, Yard, pictures, processor};
+use crate::yard::{Answer, Form, Yard, pictures, processor};
 
 /// What holds for every page.
 fn is_a_page(answer: &Answer) -> String {
@@ -86,6 +86,34 @@ async fn a_list_has_its_filters_and_its_next_page() {
     let html = is_a_page(&yard.page("/jobs?limit=1").await);
     assert!(html.contains("cursor="));
     assert!(is_a_page(&yard.page("/jobs?state=failed").await).contains("No job is like that"));
+    yard.put("/upload/pictures/p.raw", "x").await;
+    let html = is_a_page(&yard.page("/jobs?processor=pictures&state=queued").await);
+    assert!(html.contains("method=\"get\" action=\"/jobs\"") && html.contains(">p.raw<"));
+    assert!(html.contains("<option selected>pictures</option>") && !html.contains(">a<"));
+    assert!(html.contains("<input type=\"hidden\" name=\"state\" value=\"queued\">"));
+    // As a form sends it that was left as it is.
+    let html = is_a_page(&yard.page("/jobs?state=&processor=&batch=").await);
+    assert!(html.contains(">p.raw<") && html.contains(">a<"));
+}
+
+#[tokio::test]
+async fn a_batchs_page_has_all_of_its_files_and_how_far_they_are() {
+    let yard = Yard::new();
+    let form = Form::default().file("one", "1").file("two", "2").file("three", "3");
+    let sent = yard.post("/upload", form).await;
+    let path = sent.header(header::LOCATION).to_owned();
+    let first = sent.json()["jobs"][0]["job_id"].as_str().unwrap().to_owned();
+    let html = is_a_page(&yard.page(&path).await);
+    assert!(html.contains("0 of 3 have ended.") && html.contains("3 queued"));
+    yard.intake.cancel(first.parse().unwrap()).await.unwrap();
+    let html = is_a_page(&yard.page(&path).await);
+    assert!(html.contains("1 of 3 have ended.") && html.contains("2 queued"));
+    assert!(html.contains("1 cancelled") && html.contains("max=\"3\" value=\"1\""));
+    for name in [">one<", ">two<", ">three<"] {
+        assert!(html.contains(name), "{name}");
+    }
+    let html = is_a_page(&yard.page(&format!("{path}&limit=2")).await);
+    assert!(html.contains("of those on this page") && html.contains("cursor="));
 }
 
 #[tokio::test]

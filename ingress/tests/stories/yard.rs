@@ -1,12 +1,17 @@
 //! One harness: the whole router over rows and blobs in memory, asked as a client asks.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use fileyard_ingress::{Health, Readiness, Services, Verdict, router};
 use fileyard_orchestrator::{
+    change::{Changes, Told},
     disk::Disk,
     engine::{ContainerId, HostDirs, LogChunk, LogStream, Network, Pull, User},
     hint::Hints,
@@ -28,10 +33,17 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::counting::Counting;
+
 /// A server with nobody to work for it: jobs move only as a story moves them.
 pub(crate) struct Yard {
     pub(crate) router: Router,
     pub(crate) store: Arc<dyn Store>,
+    /// The same, as another process has them: nobody here is told of its changes.
+    pub(crate) rows: MemoryStore,
+    pub(crate) changes: Changes,
+    /// How often a job's row was read.
+    pub(crate) jobs_read: Arc<AtomicUsize>,
     pub(crate) blobs: BlobStore,
     pub(crate) intake: Intake,
     pub(crate) clock: Arc<ManualClock>,
@@ -83,8 +95,28 @@ impl Yard {
         let data = tempfile::tempdir().unwrap();
         let config = BlobConfig { url: "memory://".into(), ..BlobConfig::default() };
         let blobs = BlobStore::open(&config, data.path()).unwrap();
-        let install = InstallId::from_u128(1);
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(install));
+        let rows = MemoryStore::new(InstallId::from_u128(1)).exclusive();
+        Self::over(rows, blobs, data, processors, default, public_url)
+    }
+
+    /// The same rows and files in another process, whose config has these processors.
+    pub(crate) fn with_config(&self, processors: impl IntoIterator<Item = Processor>) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        Self::over(self.rows.clone(), self.blobs.clone(), data, processors, None, None)
+    }
+
+    fn over(
+        rows: MemoryStore,
+        blobs: BlobStore,
+        data: tempfile::TempDir,
+        processors: impl IntoIterator<Item = Processor>,
+        default: Option<&str>,
+        public_url: Option<&str>,
+    ) -> Self {
+        let (changes, jobs_read) = (Changes::default(), Arc::default());
+        let install = rows.install();
+        let counting = Counting::new(rows.clone(), Arc::clone(&jobs_read));
+        let store: Arc<dyn Store> = Arc::new(Told::new(counting, changes.clone()));
         let clock = Arc::new(ManualClock::at(Timestamp(1_767_323_045_678)));
         let all: BTreeMap<_, _> =
             processors.into_iter().map(|p| (p.name.clone(), Arc::new(p))).collect();
@@ -105,6 +137,7 @@ impl Yard {
         let services = Services {
             intake: intake.clone(),
             store: Arc::clone(&store),
+            changes: changes.clone(),
             blobs: blobs.clone(),
             logs: Arc::new(Logs::new(
                 Some(dirs.clone()),
@@ -118,7 +151,21 @@ impl Yard {
             public_url: public_url.map(|url| url.parse().unwrap()),
         };
         let router = router(services);
-        Self { router, store, blobs, intake, clock, health, hints, stop, dirs, _data: data }
+        Self {
+            router,
+            store,
+            rows,
+            changes,
+            jobs_read,
+            blobs,
+            intake,
+            clock,
+            health,
+            hints,
+            stop,
+            dirs,
+            _data: data,
+        }
     }
 
     /// Asks, and reads the whole answer.

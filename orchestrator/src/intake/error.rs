@@ -35,6 +35,14 @@ pub enum IntakeError {
     /// No such job.
     #[error("job {0} is not known here")]
     UnknownJob(JobId),
+    /// Another request with the same idempotency key is not answered yet.
+    #[error("another request with this Idempotency-Key is still under way; repeat this one later")]
+    KeyInProgress,
+    /// The idempotency key was another request's.
+    #[error(
+        "this Idempotency-Key was used for another request: other files, names, processor or params"
+    )]
+    KeyMismatch,
     /// The job's state does not allow it.
     #[error("{0}")]
     Conflict(String),
@@ -65,6 +73,7 @@ impl From<BlobError> for IntakeError {
 impl From<StoreError> for IntakeError {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::KeyTaken => Self::KeyInProgress,
             StoreError::Refused(refusal) => Self::Conflict(refusal.to_string()),
             other => Self::DatabaseUnavailable(other.to_string()),
         }

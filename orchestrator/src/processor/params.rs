@@ -153,6 +153,24 @@ pub(super) fn check(
     declared.iter().map(|(name, spec)| Ok((name.clone(), value(name, spec, sent)?))).collect()
 }
 
+/// See [`super::Processor::recheck_params`].
+pub(super) fn recheck(
+    declared: &BTreeMap<String, ParamSpec>,
+    stored: &Params,
+) -> Result<Params, BadParam> {
+    let bad = |name: &String, message| BadParam { name: name.clone(), message };
+    if let Some(name) = stored.keys().find(|name| !declared.contains_key(*name)) {
+        return Err(bad(name, "is no longer declared; send the file again without it".into()));
+    }
+    let each = declared.iter().map(|(name, spec)| match (stored.get(name), &spec.default) {
+        (Some(value), _) if spec.kind.admits(value) => Ok((name.clone(), value.clone())),
+        (Some(value), _) => Err(bad(name, format!("was {value}, and now {}", spec.kind.must_be()))),
+        (None, Some(default)) => Ok((name.clone(), default.clone())),
+        (None, None) => Err(bad(name, format!("is missing; it {}", spec.kind.must_be()))),
+    });
+    each.collect()
+}
+
 fn value(name: &str, spec: &ParamSpec, sent: &BTreeMap<String, String>) -> Result<Value, BadParam> {
     let bad = |message| BadParam { name: name.to_owned(), message };
     let untouched =
@@ -241,6 +259,23 @@ mod tests {
         );
         let none = check(&BTreeMap::new(), &sent(&[("a", "1")])).unwrap_err();
         assert_eq!(none.to_string(), "param.a is not declared: this processor has no params");
+    }
+
+    #[test]
+    fn what_an_older_job_has_is_checked_against_todays_declarations() {
+        let stored = |json: Value| -> Params { serde_json::from_value(json).unwrap() };
+        let now = recheck(&declared(), &stored(json!({"lang": "x", "height": 144, "gain": 2})));
+        let whole = json!({"gain": 2, "height": 144, "lang": "x", "mute": false, "preset": "fast"});
+        assert_eq!(json!(now.unwrap()), whole, "what is new has its default");
+        for (params, said) in [
+            (json!({"lang": "x", "height": 9}), "param.height was 9, and now must be a whole"),
+            (json!({"lang": "x", "mute": "yes"}), "param.mute was \"yes\", and now must be true"),
+            (json!({"lang": "x", "old": 1}), "param.old is no longer declared"),
+            (json!({}), "param.lang is missing; it must match"),
+        ] {
+            let refused = recheck(&declared(), &stored(params)).unwrap_err().to_string();
+            assert!(refused.starts_with(said), "{refused}");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! One file on its way to the server, never held whole.
 
 use std::{
-    io,
+    io, mem,
     os::fd::AsFd,
     path::{Path, PathBuf},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -16,15 +17,20 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt},
 };
 use tokio_util::io::ReaderStream;
+use uuid::Uuid;
 
 use crate::{
     client::{Answer, Client, Job},
-    command::show::plain,
+    command::{show::plain, wait::may_pass},
     failure::Failure,
 };
 
 /// How much is read at once.
 const PIECE: usize = 256 * 1024;
+
+/// How long a lost connection is tried again, and the pause before each.
+const TRIES: Duration = Duration::from_secs(45);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A file that is open.
 pub(super) struct Source {
@@ -75,17 +81,49 @@ impl Source {
         self.path == Path::new("-")
     }
 
-    /// Sends it, with a bar on standard error.
+    /// Sends it, with a bar on standard error. What can be read again is sent again, under the same
+    /// key, when the connection is lost on the way: it is one job all the same.
     pub(super) async fn send(
-        self,
+        mut self,
         client: &Client,
         processor: Option<&str>,
         query: &[(&str, &str)],
         quiet: bool,
     ) -> Result<Answer<Job>, Failure> {
+        let key = self.length.is_some().then(|| Uuid::new_v4().to_string());
+        let mut lost: Option<Instant> = None;
+        loop {
+            let (sent, bytes) =
+                self.send_once(client, processor, query, key.as_deref(), quiet).await;
+            let failure = match sent {
+                Err(failure) if key.is_some() && may_pass(&failure) => failure,
+                done => return done,
+            };
+            // Who never got through need not wait to hear of it.
+            if lost.is_none() && bytes == 0 {
+                return Err(failure);
+            }
+            if lost.get_or_insert_with(Instant::now).elapsed() > TRIES {
+                return Err(failure);
+            }
+            tokio::time::sleep(PAUSE).await;
+            self = Self::open(&self.path).await?;
+        }
+    }
+
+    /// Sends it, once; and how much of it was read for that.
+    async fn send_once(
+        &mut self,
+        client: &Client,
+        processor: Option<&str>,
+        query: &[(&str, &str)],
+        key: Option<&str>,
+        quiet: bool,
+    ) -> (Result<Answer<Job>, Failure>, u64) {
         let bar = if quiet { ProgressBar::hidden() } else { bar(&self.name, self.length) };
         let read = Arc::new(Mutex::new(Read::default()));
-        let body = ReaderStream::with_capacity(self.reader, PIECE)
+        let reader = mem::replace(&mut self.reader, Box::pin(tokio::io::empty()));
+        let body = ReaderStream::with_capacity(reader, PIECE)
             .inspect_ok({
                 let (bar, read) = (bar.clone(), Arc::clone(&read));
                 move |bytes| {
@@ -105,10 +143,10 @@ impl Source {
                     Poll::Ready(None)
                 })
             });
-        let sent = client.upload(processor, &self.name, query, self.length, body).await;
+        let sent = client.upload(processor, &self.name, query, self.length, key, body).await;
         bar.finish_and_clear();
         let path = plain(&self.path.display().to_string());
-        sent.map_err(|failure| match failure {
+        let sent = sent.map_err(|failure| match failure {
             Failure::Unreachable(_) => locked(&read, |read| match (&read.error, self.length) {
                 (Some(error), _) => Failure::Usage(format!("{path}: {error}")),
                 (None, Some(length)) if read.ended && read.bytes < length => {
@@ -118,7 +156,8 @@ impl Source {
                 _ => failure,
             }),
             other => other,
-        })
+        });
+        (sent, locked(&read, |read| read.bytes))
     }
 }
 

@@ -9,10 +9,10 @@ use super::sample::{
 use crate::{
     Store, StoreError,
     attempt::{AttemptState, Outcome},
-    id::Fence,
+    id::{Fence, JobId},
     job::{
-        Budget, EventKind, Gone, JobEvent, JobState, MAX_EVENTS, MAX_WORDS, OwnerEvent, Reason,
-        ReasonCode, Refusal, WaitingFor,
+        Budget, EventKind, Gone, JobEvent, JobState, MAX_EVENTS, MAX_WORDS, OwnerEvent, Params,
+        Reason, ReasonCode, Refusal, WaitingFor,
     },
 };
 
@@ -139,4 +139,45 @@ pub(crate) async fn an_outcome_is_kept_with_its_outputs(store: &impl Store) {
     assert_eq!(job.output_key(2), collecting.output_key(2));
     // A sample that was never stored is not there.
     assert_eq!(store.job(self::job().id()).await.unwrap(), None);
+}
+
+pub(crate) async fn an_ended_job_is_done_again_on_its_upload(store: &impl Store) {
+    let ended = [
+        own(store, &collecting(store).await, succeed()).await.unwrap(),
+        own(store, &collecting(store).await, fail(ReasonCode::BadOutput)).await.unwrap(),
+        store.apply(claimed(store).await.id(), JobEvent::Cancel, T0).await.unwrap(),
+    ];
+    for job in ended {
+        let (id, params) = (JobId::new(), Params::from([("height".to_owned(), 144.into())]));
+        let again = store.retry(job.id(), id, params.clone(), t(7)).await.unwrap();
+        assert_eq!(again, job.again(id, params.clone(), t(7)).unwrap());
+        assert_eq!(store.job(id).await.unwrap().as_ref(), Some(&again));
+        assert_eq!(
+            again.state,
+            JobState::Queued { since: t(7), not_before: None, waiting_for: None }
+        );
+        assert_eq!((again.asked.retry_of, again.asked.batch), (Some(job.id()), None));
+        assert_eq!((&again.asked.input, again.asked.upload), (&job.asked.input, job.asked.upload));
+        assert_eq!((&again.asked.params, again.attempt, again.fence), (&params, None, Fence(0)));
+        assert_eq!(store.job(job.id()).await.unwrap().as_ref(), Some(&job), "it stays as it is");
+        // As any job: it can be claimed, and done again in its turn.
+        store.apply(id, claim(), t(8)).await.unwrap();
+        store.apply(id, JobEvent::Cancel, t(9)).await.unwrap();
+        store.retry(id, JobId::new(), params.clone(), t(10)).await.unwrap();
+        let taken = store.retry(job.id(), id, params, t(11)).await;
+        assert!(matches!(taken, Err(StoreError::Conflict(_))), "{taken:?}");
+    }
+}
+
+pub(crate) async fn a_job_that_has_not_ended_is_not_done_again(store: &impl Store) {
+    let mut jobs = in_each_phase(store).await;
+    jobs.push(queued(store).await);
+    for job in jobs {
+        let id = JobId::new();
+        let refused = store.retry(job.id(), id, Params::new(), t(7)).await;
+        assert!(matches!(refused, Err(StoreError::Refused(Refusal::NoSuchEdge { .. }))));
+        assert_eq!(store.job(id).await.unwrap(), None);
+    }
+    let unknown = store.retry(JobId::new(), JobId::new(), Params::new(), T0).await;
+    assert!(matches!(unknown, Err(StoreError::NotFound(_))));
 }

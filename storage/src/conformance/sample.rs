@@ -35,6 +35,7 @@ pub(crate) fn upload() -> Upload {
         processor: None,
         name: "a \"file\"\nof ü.csv".into(),
         created_at: T0,
+        claim: None,
         state: UploadState::Receiving { lease_until: t(30_000), offset: 0, multipart: None },
     }
 }
@@ -84,7 +85,7 @@ pub(crate) async fn queued_as(
     store.begin(upload.clone()).await.unwrap();
     let mut arrival = arrival(&upload, processor);
     arrival.job.batch = batch;
-    store.complete(vec![arrival], at).await.unwrap().remove(0)
+    store.complete(vec![arrival], None, at).await.unwrap().remove(0)
 }
 
 /// A job that somebody has just claimed, with a lease of 30 s.

@@ -63,7 +63,7 @@ pub(crate) async fn what_is_not_known_is_not_found(store: &impl Store) {
     let id = UploadId::new();
     let unknown = store.apply_to_upload(id, UploadEvent::Abandon, T0).await;
     assert_eq!(unknown, Err(StoreError::NotFound(format!("upload {id}"))));
-    let unknown = store.complete(vec![arrival(&upload(), "mp4")], T0).await;
+    let unknown = store.complete(vec![arrival(&upload(), "mp4")], None, T0).await;
     assert!(matches!(unknown, Err(StoreError::NotFound(_))));
     let id = JobId::new();
     let unknown = store.apply(id, super::sample::claim(), T0).await;
@@ -75,7 +75,7 @@ pub(crate) async fn a_complete_upload_is_a_queued_job(store: &impl Store) {
     let upload = upload();
     store.begin(upload.clone()).await.unwrap();
     let arrival = arrival(&upload, "mp4");
-    let jobs = store.complete(vec![arrival.clone()], t(5)).await.unwrap();
+    let jobs = store.complete(vec![arrival.clone()], None, t(5)).await.unwrap();
     let [job] = jobs.as_slice() else { panic!("{jobs:?}") };
     assert_eq!(job.asked, arrival.job);
     assert_eq!(job.state, JobState::Queued { since: t(5), not_before: None, waiting_for: None });
@@ -94,7 +94,7 @@ pub(crate) async fn several_files_land_together(store: &impl Store) {
     }
     // In the order they are named, which need not be the order of their ids.
     let arrivals = uploads.iter().rev().map(|upload| arrival(upload, "mp4")).collect();
-    let jobs = store.complete(arrivals, T0).await.unwrap();
+    let jobs = store.complete(arrivals, None, T0).await.unwrap();
     let wanted: Vec<_> = uploads.iter().rev().map(|upload| upload.job).collect();
     assert_eq!(jobs.iter().map(crate::job::Job::id).collect::<Vec<_>>(), wanted);
     assert!(store.receiving(10).await.unwrap().is_empty());
@@ -107,7 +107,7 @@ pub(crate) async fn one_bad_file_lets_none_land(store: &impl Store) {
     }
     store.apply_to_upload(uploads[2].id, UploadEvent::Abandon, T0).await.unwrap();
     let arrivals = uploads.iter().map(|upload| arrival(upload, "mp4")).collect();
-    let refused = store.complete(arrivals, T0).await;
+    let refused = store.complete(arrivals, None, T0).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     nothing_landed(store, &uploads[..2]).await;
 }
@@ -115,7 +115,7 @@ pub(crate) async fn one_bad_file_lets_none_land(store: &impl Store) {
 pub(crate) async fn an_upload_named_twice_lets_none_land(store: &impl Store) {
     let upload = upload();
     store.begin(upload.clone()).await.unwrap();
-    let refused = store.complete(vec![arrival(&upload, "mp4"); 2], T0).await;
+    let refused = store.complete(vec![arrival(&upload, "mp4"); 2], None, T0).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     nothing_landed(store, &[upload]).await;
 }
@@ -126,7 +126,7 @@ pub(crate) async fn a_job_with_another_id_than_the_reserved_one_does_not_land(st
     store.begin(upload.clone()).await.unwrap();
     let mut bad = arrival(&upload, "mp4");
     bad.job.id = JobId::new();
-    let refused = store.complete(vec![arrival(&good, "mp4"), bad.clone()], T0).await;
+    let refused = store.complete(vec![arrival(&good, "mp4"), bad.clone()], None, T0).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     nothing_landed(store, &[good, upload]).await;
     assert_eq!(store.job(bad.job.id).await.unwrap(), None);

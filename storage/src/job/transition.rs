@@ -284,7 +284,7 @@ impl Job {
         }
     }
 
-    fn no_edge(&self, event: &'static str) -> Refusal {
+    pub(super) fn no_edge(&self, event: &'static str) -> Refusal {
         let from = match self.state.name() {
             StateName::Running => match self.phase() {
                 Some(Phase::Starting) => "starting",

@@ -8,7 +8,7 @@ use crate::{
     attempt::{Attempt, AttemptChange},
     clock::Timestamp,
     id::{JobId, ProcessorName},
-    job::{Job, JobEvent, JobFilter, JobState, JobStore, QueueQuery, StateName},
+    job::{Job, JobEvent, JobFilter, JobState, JobStore, Params, QueueQuery, StateName},
 };
 
 #[async_trait]
@@ -46,6 +46,23 @@ impl JobStore for MemoryStore {
         }
         tables.jobs.insert(id, change.job.clone());
         Ok(change.job)
+    }
+
+    async fn retry(
+        &self,
+        of: JobId,
+        again: JobId,
+        params: Params,
+        now: Timestamp,
+    ) -> Result<Job, StoreError> {
+        let mut tables = self.tables();
+        let job = tables.jobs.get(&of).ok_or_else(|| StoreError::NotFound(format!("job {of}")))?;
+        let job = job.again(again, params, now)?;
+        if tables.jobs.contains_key(&again) {
+            return Err(StoreError::Conflict(format!("job {again}")));
+        }
+        tables.jobs.insert(again, job.clone());
+        Ok(job)
     }
 
     async fn queued(&self, query: &QueueQuery) -> Result<Vec<Job>, StoreError> {

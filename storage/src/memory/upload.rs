@@ -9,6 +9,7 @@ use crate::{
     StoreError,
     clock::Timestamp,
     id::UploadId,
+    idempotency::Settling,
     job::Job,
     upload::{Arrival, Upload, UploadEvent, UploadState, UploadStore},
 };
@@ -23,6 +24,11 @@ impl UploadStore for MemoryStore {
         let reserved = tables.uploads.values().any(|other| other.job == upload.job);
         if reserved || tables.jobs.contains_key(&upload.job) {
             return Err(StoreError::Conflict(format!("job {}", upload.job)));
+        }
+        if let Some(claim) = &upload.claim
+            && let Some(row) = claim.on(tables.keys.get(&claim.key), upload.created_at)?
+        {
+            tables.keys.insert(claim.key.clone(), row);
         }
         tables.uploads.insert(upload.id, upload);
         Ok(())
@@ -41,6 +47,11 @@ impl UploadStore for MemoryStore {
         let mut tables = self.tables();
         let upload = tables.uploads.get(&id).ok_or_else(|| unknown(id))?;
         let upload = upload.apply_alone(&event, now)?;
+        if let (UploadEvent::Abandon, Some(claim)) = (&event, &upload.claim)
+            && tables.keys.get(&claim.key).is_some_and(|row| row.is_claimed_by(claim.by))
+        {
+            tables.keys.remove(&claim.key);
+        }
         tables.uploads.insert(id, upload.clone());
         Ok(upload)
     }
@@ -48,9 +59,14 @@ impl UploadStore for MemoryStore {
     async fn complete(
         &self,
         arrivals: Vec<Arrival>,
+        settling: Option<Settling>,
         now: Timestamp,
     ) -> Result<Vec<Job>, StoreError> {
         let mut tables = self.tables();
+        let key = match &settling {
+            Some(it) => Some(it.on(tables.keys.get(&it.claim.key), &arrivals, now)?),
+            None => None,
+        };
         // Beside the table, so that a late refusal leaves nothing behind; first, so that an upload
         // that is named twice is complete the second time.
         let mut landed = BTreeMap::new();
@@ -62,6 +78,7 @@ impl UploadStore for MemoryStore {
             landed.insert(id, upload);
             jobs.push(job);
         }
+        tables.keys.extend(key.map(|row| (row.key.clone(), row)));
         tables.uploads.extend(landed);
         tables.jobs.extend(jobs.iter().map(|job| (job.id(), job.clone())));
         Ok(jobs)

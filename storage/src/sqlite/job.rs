@@ -8,7 +8,7 @@ use crate::{
     StoreError,
     clock::Timestamp,
     id::JobId,
-    job::{Job, JobEvent, JobFilter, JobStore, MAX_BACKOFF, OwnerEvent, QueueQuery},
+    job::{Job, JobEvent, JobFilter, JobStore, MAX_BACKOFF, OwnerEvent, Params, QueueQuery},
 };
 
 #[async_trait]
@@ -46,6 +46,22 @@ impl JobStore for SqliteStore {
             Ok(change.job)
         };
         self.writer.run(turn, swap).await
+    }
+
+    async fn retry(
+        &self,
+        of: JobId,
+        again: JobId,
+        params: Params,
+        now: Timestamp,
+    ) -> Result<Job, StoreError> {
+        let run = move |db: &Connection| {
+            let job = load(db, of)?.ok_or_else(|| StoreError::NotFound(format!("job {of}")))?;
+            let job = job.again(again, params, now)?;
+            insert(db, &job)?;
+            Ok(job)
+        };
+        self.writer.run(Turn::Then, run).await
     }
 
     async fn queued(&self, query: &QueueQuery) -> Result<Vec<Job>, StoreError> {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
 mod commits;
+mod migrations;
 mod opening;
 mod plans;
 mod twins;

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::{SqliteStore, doc, job, writer::Turn};
+use super::{SqliteStore, doc, idempotency, job, writer::Turn};
 use crate::{
     StoreError,
     clock::Timestamp,
     id::UploadId,
+    idempotency::Settling,
     job::Job,
     upload::{Arrival, Upload, UploadEvent, UploadStore},
 };
@@ -15,7 +16,14 @@ use crate::{
 #[async_trait]
 impl UploadStore for SqliteStore {
     async fn begin(&self, upload: Upload) -> Result<(), StoreError> {
-        self.writer.run(Turn::Then, move |db| insert(db, &upload)).await
+        let begin = move |db: &Connection| {
+            insert(db, &upload)?;
+            match &upload.claim {
+                Some(claim) => idempotency::claim(db, claim, upload.created_at),
+                None => Ok(()),
+            }
+        };
+        self.writer.run(Turn::Then, begin).await
     }
 
     async fn upload(&self, id: UploadId) -> Result<Option<Upload>, StoreError> {
@@ -35,6 +43,9 @@ impl UploadStore for SqliteStore {
         let swap = move |db: &Connection| {
             let upload = known(db, id)?.apply_alone(&event, now)?;
             update(db, &upload)?;
+            if let (UploadEvent::Abandon, Some(claim)) = (&event, &upload.claim) {
+                idempotency::free(db, claim)?;
+            }
             Ok(upload)
         };
         self.writer.run(turn, swap).await
@@ -43,9 +54,13 @@ impl UploadStore for SqliteStore {
     async fn complete(
         &self,
         arrivals: Vec<Arrival>,
+        settling: Option<Settling>,
         now: Timestamp,
     ) -> Result<Vec<Job>, StoreError> {
         let land = move |db: &Connection| {
+            if let Some(settling) = &settling {
+                idempotency::settle(db, settling, &arrivals, now)?;
+            }
             let each = arrivals.iter().map(|arrival| {
                 let (upload, job) = arrival.land(&known(db, arrival.upload)?, now)?;
                 update(db, &upload)?;

@@ -29,6 +29,7 @@ mod hostile;
 mod life;
 mod load;
 mod pipeline;
+mod polls;
 mod refused;
 mod restart;
 mod trouble;

@@ -40,7 +40,7 @@ fn wrong_usage_ends_2_and_says_what_is_right() {
     }
     let (status, out, _) = fileyard(dir.path(), &["--help"]);
     assert_eq!(status, 0);
-    for command in ["serve", "check", "submit", "status", "logs", "jobs", "cancel"] {
+    for command in ["serve", "check", "submit", "status", "logs", "jobs", "cancel", "retry"] {
         assert!(out.contains(command), "{command} is missing:\n{out}");
     }
 }
@@ -49,7 +49,9 @@ fn wrong_usage_ends_2_and_says_what_is_right() {
 fn a_server_that_is_not_there_is_3_and_a_file_that_is_not_is_2() {
     let dir = tempfile::tempdir().unwrap();
     let nowhere = ["--server", "http://127.0.0.1:1"];
-    for command in [&["jobs"][..], &["status", "x"], &["logs", "x"], &["cancel", "x"]] {
+    for command in
+        [&["jobs"][..], &["status", "x"], &["logs", "x"], &["cancel", "x"], &["retry", "x"]]
+    {
         let (status, out, err) = fileyard(dir.path(), &[command, &nowhere].concat());
         assert_eq!((status, out.as_str()), (3, ""), "{command:?}: {err}");
         assert!(err.contains("http://127.0.0.1:1"), "it names the server: {err}");
@@ -88,6 +90,11 @@ async fn the_client_commands_do_what_the_api_does() {
     assert_eq!(server.job(ids[1]).await["state"], "cancelled");
     let (status, _, err) = at(&["cancel", ids[1]]);
     assert_eq!(status, 4, "the server refuses a second time: {err}");
+    let (status, out, err) = at(&["retry", ids[1]]);
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(server.job(out.trim()).await["retry_of"], ids[1]);
+    let (status, _, err) = at(&["retry", ids[0]]);
+    assert_eq!(status, 4, "it has not ended: {err}");
     let (status, _, err) = at(&["status", "nobody"]);
     assert_eq!(status, 4, "{err}");
     let (status, _, err) = at(&["submit", "one.txt", "-p", "nothing"]);

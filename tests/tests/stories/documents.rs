@@ -65,3 +65,43 @@ fn every_relative_link_leads_somewhere() {
     assert!(missing.is_empty(), "{missing:#?}");
     assert!(links > 0, "no document has a link");
 }
+
+/// The words between quotes or in capitals of a piece of a source file, as they stand in JSON.
+fn between<'a>(source: &'a str, from: &str, to: &str) -> &'a str {
+    let (_, rest) = source.split_once(from).unwrap_or_else(|| panic!("{from} is gone"));
+    rest.split_once(to).unwrap_or_else(|| panic!("{to} is gone")).0
+}
+
+#[test]
+fn every_code_reason_and_event_is_in_the_documentation() {
+    let document = read(&root().join("docs/http.md"));
+    let is_told = |word: &str| {
+        document.contains(&format!("| `{word}`")) || document.contains(&format!(", `{word}`"))
+    };
+    let errors = read(&root().join("ingress/src/error.rs"));
+    let mut words: Vec<String> = Vec::new();
+    for arm in errors.split("(\"").skip(1) {
+        if let Some((code, rest)) = arm.split_once('"')
+            && rest.trim_start_matches([',', ' ', '\n']).starts_with("S::")
+        {
+            words.push(code.to_owned());
+        }
+    }
+    assert!(words.len() >= 15, "codes are found: {words:?}");
+    let reasons = read(&root().join("storage/src/job/reason.rs"));
+    let reasons = between(&reasons, "pub fn as_str(self)", "\n    }\n");
+    words.extend(reasons.split('"').skip(1).step_by(2).map(str::to_owned));
+    let events = read(&root().join("storage/src/job/event.rs"));
+    let events = between(&events, "pub enum EventKind {", "\n}\n");
+    for variant in events.lines().filter_map(|line| line.trim().strip_suffix(',')) {
+        let snake = variant.chars().enumerate().flat_map(|(at, c)| {
+            let break_ = (c.is_ascii_uppercase() && at > 0).then_some('_');
+            break_.into_iter().chain(c.to_lowercase())
+        });
+        words.push(snake.collect());
+    }
+    assert!(words.contains(&"child_out_of_memory".to_owned()), "{words:?}");
+    assert!(words.contains(&"crash_loop".to_owned()), "{words:?}");
+    let missing: Vec<_> = words.iter().filter(|word| !is_told(word)).collect();
+    assert!(missing.is_empty(), "docs/http.md does not tell of {missing:?}");
+}

@@ -5,6 +5,7 @@ mod cli;
 mod crashes;
 mod documents;
 mod files;
+mod once;
 mod refusals;
 mod uploads;
 mod waiting;

@@ -52,11 +52,12 @@ impl Scene {
             processor: None,
             name: "a".into(),
             created_at: Timestamp(0),
+            claim: None,
             state: UploadState::Receiving { lease_until: LATER, offset: 0, multipart: None },
         };
         store.begin(upload).await.unwrap();
         let arrival = Arrival { upload: job.asked.upload, job: job.asked.clone() };
-        let job = store.complete(vec![arrival], Timestamp(0)).await.unwrap().remove(0);
+        let job = store.complete(vec![arrival], None, Timestamp(0)).await.unwrap().remove(0);
         let mut scene = Self { _dir: dir, dirs, store, blobs, logs, job };
         scene.apply(JobEvent::Claim { engine: "fake".into(), lease_until: LATER }).await;
         scene

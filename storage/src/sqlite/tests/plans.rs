@@ -5,7 +5,7 @@ use rusqlite::{Connection, params_from_iter, types::Value};
 use crate::{
     id::{BatchId, JobId},
     job::{JobFilter, StateName},
-    sqlite::{attempt, job, open, upload},
+    sqlite::{attempt, idempotency, job, open, upload},
 };
 
 fn plan(db: &Connection, sql: &str, values: Vec<Value>) -> String {
@@ -25,6 +25,8 @@ fn no_query_scans_a_table_or_sorts() {
         ("running", plan(&db, job::RUNNING, nulls(0))),
         ("receiving", plan(&db, upload::RECEIVING, nulls(1))),
         ("abandoned", plan(&db, upload::ABANDONED, nulls(1))),
+        ("key", plan(&db, idempotency::ONE, nulls(3))),
+        ("forget keys", plan(&db, idempotency::FORGET, nulls(1))),
         ("unremoved", plan(&db, attempt::UNREMOVED, nulls(0))),
     ];
     for mask in 0..16_u8 {

@@ -86,7 +86,7 @@ async fn answer(
     match command.clone() {
         Command::Begin => said(&store.begin(upload.clone()).await),
         Command::Upload(event) => said(&store.apply_to_upload(upload.id, event, now).await),
-        Command::Complete { with } => said(&store.complete(arrivals(with), now).await),
+        Command::Complete { with } => said(&store.complete(arrivals(with), None, now).await),
         Command::Forget => said(&store.forget_upload(upload.id).await),
         Command::Job(event) => said(&store.apply(upload.job, event, now).await),
         Command::Attempt(no, event) => said(&store.apply_to_attempt(upload.job, no, event).await),

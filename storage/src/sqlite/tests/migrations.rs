@@ -1,0 +1,43 @@
+//! A database of every older version opens, with all that was in it.
+
+use rusqlite::Connection;
+
+use crate::{
+    Store,
+    conformance::sample::{T0, arrival, claim, upload},
+    id::{ClaimId, JobId, Tenant},
+    idempotency::{Claim, IdempotencyKey, IdempotencyStore, Route},
+    job::{JobEvent, JobStore, WaitingFor},
+    sqlite::SqliteStore,
+    upload::{Upload, UploadEvent, UploadStore},
+};
+
+#[tokio::test]
+async fn from_the_first_version() {
+    let data = tempfile::tempdir().unwrap();
+    let db = Connection::open(data.path().join("fileyard.db")).unwrap();
+    db.execute_batch(include_str!("../../../migrations/sqlite/V1__rows.sql")).unwrap();
+    db.execute_batch(include_str!("v1.sql")).unwrap();
+    drop(db);
+
+    let store = SqliteStore::open(data.path()).unwrap();
+    assert_eq!(store.install().to_string(), "019a0000-b0a2-730b-abf7-91f736b6c26a");
+    let id: JobId = "019a0000-b530-7494-a05b-326585852a61".parse().unwrap();
+    let job = store.job(id).await.unwrap().unwrap();
+    assert_eq!(job.asked.input.name, "table.csv");
+    store.apply(id, JobEvent::Wait { on: Some(WaitingFor::Slot) }, T0).await.unwrap();
+    store.apply(id, claim(), T0).await.unwrap();
+    let receiving = store.receiving(10).await.unwrap();
+    let [cut] = receiving.as_slice() else { panic!("{receiving:?}") };
+    assert_eq!((&cut.name[..], &cut.claim), ("cut.csv", &None));
+    store.apply_to_upload(cut.id, UploadEvent::Abandon, T0).await.unwrap();
+
+    // And what is new works in it.
+    let key =
+        IdempotencyKey { tenant: Tenant::default(), route: Route::Form, key: "k".parse().unwrap() };
+    let claim = Claim { key: key.clone(), by: ClaimId::new() };
+    let new = Upload { claim: Some(claim), ..upload() };
+    store.begin(new.clone()).await.unwrap();
+    assert!(store.key(&key).await.unwrap().is_some());
+    store.complete(vec![arrival(&new, "mp4")], None, T0).await.unwrap();
+}

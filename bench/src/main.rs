@@ -1,0 +1,54 @@
+//! What `script/bench uploads` measures with: a sender, a plain receiver, one core's SHA-256, a
+//! direct PUT to S3, the check of what was stored, and the table of it all.
+//!
+//! It shares no code with fileyard, so that a fault there is not measured as a virtue here.
+
+mod check;
+mod data;
+mod http;
+mod put;
+mod recv;
+mod run;
+mod send;
+mod sha;
+mod table;
+
+use std::io::Write as _;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "fileyard-bench", about = "What script/bench measures fileyard with")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sends files over HTTP and says how long it took
+    Send(send::Args),
+    /// Receives files over HTTP into a directory, or drops them
+    Recv(recv::Args),
+    /// Hashes on one core and says how long it took
+    Sha(sha::Args),
+    /// Puts files into an S3 bucket and says how long it took
+    Put(put::Args),
+    /// Looks whether what was stored is what was sent
+    Check(check::Args),
+    /// Prints what was measured, and the ratios
+    Table(table::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    let said = match Cli::parse().command {
+        Command::Send(args) => send::run(&args)?.to_string(),
+        Command::Recv(args) => recv::run(&args)?,
+        Command::Sha(args) => sha::run(&args).to_string(),
+        Command::Put(args) => put::run(&args)?.to_string(),
+        Command::Check(args) => check::run(&args)?,
+        Command::Table(args) => table::run(&args)?,
+    };
+    writeln!(std::io::stdout(), "{said}")?;
+    Ok(())
+}

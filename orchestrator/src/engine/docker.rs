@@ -10,6 +10,7 @@ mod events;
 mod firewall;
 mod images;
 mod logs;
+mod mounts;
 mod network;
 mod spec;
 mod state;
@@ -113,7 +114,8 @@ impl DockerEngine {
         };
         let options =
             CreateContainerOptions { name: Some(spec.id.to_string()), ..Default::default() };
-        let body = spec::body(spec, &self.dirs, &image, &daemon.info);
+        let mut body = spec::body(spec, &self.dirs, &image, &daemon.info);
+        daemon.ourselves.translate(&mut body).map_err(EngineError::Trouble)?;
         match call(SLOW, daemon.docker.create_container(Some(options), body)).await {
             Ok(created) => {
                 for warning in created.warnings {

@@ -31,6 +31,7 @@ impl DockerEngine {
             ],
             ..EngineReport::default()
         };
+        report.facts.extend(daemon.ourselves.fact());
         limits(info, &mut report);
         security(info, &mut report);
         if let Some(refusal) = self.sees_our_files(&daemon).await? {
@@ -57,12 +58,16 @@ impl DockerEngine {
             target: Some("/probe".into()),
             ..Mount::default()
         };
-        let body = ContainerCreateBody {
+        let mut body = ContainerCreateBody {
             image: Some(format!("fileyard/{}", Uuid::new_v4().simple())),
             cmd: Some(vec!["probe".into()]),
             host_config: Some(HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() }),
             ..ContainerCreateBody::default()
         };
+        if let Err(alone) = daemon.ourselves.translate(&mut body) {
+            let _ = tokio::fs::remove_file(&probe).await;
+            return Ok(Some(alone));
+        }
         // Without a platform newer daemons look for the image first.
         let options = CreateContainerOptions {
             platform: "linux".into(),
@@ -75,7 +80,7 @@ impl DockerEngine {
             Err(Failure::Answer(400, words)) if words.contains("bind source path") => {
                 Ok(Some(format!(
                     "the daemon does not see fileyard's files in {}: it is on another machine, or \
-                     in a container without that directory at the same path",
+                     one of the two is in a container without that directory at the same path",
                     root.display()
                 )))
             }

@@ -2,12 +2,12 @@
 //!
 //! It never decides what a failure means for a container; it tells a daemon's answer from no answer.
 
-use std::{error::Error as _, future::Future, time::Duration};
+use std::{error::Error as _, future::Future, sync::Arc, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error, models::SystemInfo};
 use tokio::{sync::Mutex, time::timeout};
 
-use super::state;
+use super::{mounts::Ourselves, state};
 use crate::engine::{ContainerId, ContainerState, EngineError};
 
 /// How long a daemon may take for what it has at hand.
@@ -28,7 +28,9 @@ pub(super) struct Connected {
     /// With the version of the API that both speak.
     pub(super) docker: Docker,
     /// What it said of itself.
-    pub(super) info: std::sync::Arc<SystemInfo>,
+    pub(super) info: Arc<SystemInfo>,
+    /// Whether we are in one of its containers.
+    pub(super) ourselves: Arc<Ourselves>,
 }
 
 /// Why a call has no result.
@@ -67,7 +69,8 @@ impl Client {
         let docker = self.connect().map_err(|error| self.away(error.into()))?;
         let docker = call(QUICK, docker.negotiate_version()).await.map_err(|f| self.away(f))?;
         let info = call(QUICK, docker.info()).await.map_err(|f| self.away(f))?;
-        let found = Connected { docker, info: info.into() };
+        let ourselves = Ourselves::find(&docker).await.map_err(|f| self.away(f))?;
+        let found = Connected { docker, info: info.into(), ourselves: ourselves.into() };
         *connected = Some(found.clone());
         Ok(found)
     }

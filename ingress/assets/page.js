@@ -106,6 +106,14 @@ function upload(form) {
   const send = byId("send"), stop = byId("stop"), failed = byId("failed");
   const sending = byId("sending"), sent = byId("sent"), said = byId("said");
   let request = null;
+  // The same files and fields, sent again after a lost connection, are the same request: where the
+  // first one came through after all, it is answered and not done twice.
+  let key = null;
+
+  function newKey() {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
 
   function size(bytes) {
     if (bytes < 1024) return `${bytes} B`;
@@ -156,6 +164,8 @@ function upload(form) {
       said.textContent = "Storing it safely…";
     };
     request.onload = () => {
+      // One that is still under way is asked for again; any other answer is an end.
+      if (request.status !== 409) key = null;
       let body = null;
       try { body = JSON.parse(request.responseText); } catch { /* told below */ }
       if (request.status === 202 && body) {
@@ -165,9 +175,11 @@ function upload(form) {
         fail(body && body.detail ? body.detail : `The server answered ${request.status}.`);
       }
     };
-    request.onerror = () => fail("The connection was lost before the upload was done. Nothing was kept; try again.");
+    request.onerror = () => fail("The connection was lost before the upload was answered. Send it again: it will not be done twice.");
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
+    key = key || newKey();
+    request.setRequestHeader("Idempotency-Key", key);
     failed.hidden = true;
     sent.value = 0;
     said.textContent = "Sending…";
@@ -179,8 +191,10 @@ function upload(form) {
     event.preventDefault();
     if (!request) start();
   });
+  form.addEventListener("change", () => { key = null; });
   stop.addEventListener("click", () => {
     if (request) request.abort();
+    key = null;
     fail("");
   });
   file.addEventListener("change", show);
@@ -197,6 +211,7 @@ function upload(form) {
     over(-depth);
     if (event.dataTransfer.files.length && !request) {
       file.files = event.dataTransfer.files;
+      key = null;
       show();
     }
   });
@@ -213,6 +228,7 @@ function upload(form) {
       byId("limits").replaceWith(fresh.getElementById("limits"));
       file.accept = fresh.getElementById("file").accept;
       history.replaceState(null, "", choice.href);
+      key = null;
       const current = document.querySelector("[data-choice][aria-current]");
       if (current) current.focus();
     } catch {

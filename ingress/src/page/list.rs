@@ -34,7 +34,6 @@ struct Jobs<'a> {
     action: String,
     state: Option<&'static str>,
     processors: Vec<Choice<'a>>,
-    batch_id: Option<String>,
 }
 
 struct Choice<'a> {
@@ -119,7 +118,6 @@ pub(crate) async fn jobs(
                 current: filter.processor.as_ref().is_some_and(|it| it.as_str() == name),
             })
             .collect(),
-        batch_id: filter.batch.map(|batch| batch.to_string()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! A processor: a named kind of work, as the config declares it and checked once.
 
 mod params;
+mod pattern;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -4,9 +4,13 @@
 //! second argument, and what it holds is never looked at again. `{{` stands for one `{`; a `}` that
 //! closes nothing is itself. There is no shell anywhere.
 
+mod stranger;
+
 use std::fmt::Write as _;
 
 use serde_json::Value;
+
+pub use self::stranger::{check_scripts, check_start};
 
 /// What the placeholders stand for.
 #[derive(Debug, Clone, Copy)]

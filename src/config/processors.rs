@@ -102,6 +102,11 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
         network: Network::None,
         params,
     };
+    let whole: Vec<&str> =
+        processor.entrypoint.iter().chain(&processor.command).map(String::as_str).collect();
+    if let Err(message) = template::check_scripts(&whole, &processor.params) {
+        section.refuse("command", message);
+    }
     if processor.tmp > processor.memory {
         let memory = "must not be more than memory, in which a container's /tmp is counted";
         section.refuse("tmp", memory.into());
@@ -123,7 +128,8 @@ fn arguments(
         if argument.contains('\0') {
             section.refuse(key, "must not hold a NUL".into());
         }
-        if let Err(message) = template::check(argument, params.keys().map(String::as_str)) {
+        let known = template::check(argument, params.keys().map(String::as_str));
+        if let Err(message) = known.and_then(|()| template::check_start(argument, params)) {
             section.refuse(key, message);
         }
     }

@@ -290,6 +290,42 @@ fn wrong_params_are_told_at_start_not_by_their_first_job() {
 }
 
 #[test]
+fn a_command_in_which_a_stranger_could_write_an_option_or_a_shells_word_is_refused() {
+    let lines = [
+        "command = ['convert', '{param.any}', '{input}']",
+        "entrypoint = ['run', '{param.any}']",
+        "command = ['sh', '-c', 'echo {param.word}']",
+        "entrypoint = ['/bin/sh', '-ec']\ncommand = ['echo {param.word}']",
+        "command = ['sh', '-c', 'echo \"$1\"', 'sh', '{param.word}', 'x={param.any}', '{param.n}']",
+    ];
+    let texts: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            format!(
+                "[processors.a]\nimage = 'x'\n{line}\n[processors.a.params]\n\
+                 any = {{ type = 'string', pattern = '.*' }}\n\
+                 word = {{ type = 'string', pattern = '[a-z]+' }}\n\
+                 n = {{ type = 'integer' }}"
+            )
+        })
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    insta::assert_snapshot!(refusals(&texts));
+}
+
+#[test]
+fn the_examples_are_configs() {
+    let mut files = 0;
+    for example in std::fs::read_dir("examples").unwrap() {
+        let file = example.unwrap().path().join("fileyard.toml");
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        read(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        files += 1;
+    }
+    assert_eq!(files, 4);
+}
+
+#[test]
 fn everything_wrong_is_told_at_once() {
     let told = read("dta = 1\nconcurrency = -1\n[store]\nurl = 'x'").unwrap_err();
     assert_eq!(told.to_string().lines().count(), 3);

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use fileyard_storage::job::Params;
 use serde_json::Value;
 
+use super::pattern;
+
 /// The longest value of a param, in bytes: it stands in the row, in the environment, in arguments.
 pub const MAX_PARAM: usize = 4096;
 
@@ -110,6 +112,24 @@ impl ParamKind {
             Self::Number { min, max } => value.as_f64().is_some_and(|n| within(n, min, max)),
             Self::Boolean => value.is_boolean(),
         }
+    }
+
+    /// Whether a sender can choose a value that begins with one of these ASCII characters. Only
+    /// text can be chosen so: other types have their own spelling, and words are the config's.
+    #[must_use]
+    pub fn may_begin_with(&self, with: &[u8]) -> bool {
+        self.hir().is_some_and(|hir| pattern::may_begin_with(&hir, with))
+    }
+
+    /// Whether a value may be the empty text.
+    #[must_use]
+    pub fn may_be_empty(&self) -> bool {
+        self.hir().is_some_and(|hir| pattern::may_be_empty(&hir))
+    }
+
+    fn hir(&self) -> Option<regex_syntax::hir::Hir> {
+        let Self::Text(pattern) = self else { return None };
+        Some(regex_syntax::parse(pattern.as_str()).expect("a regex is made of what it can parse"))
     }
 
     /// What a value must be, going on from the param's name: `must be one of fast, slow`.

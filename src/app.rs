@@ -86,6 +86,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         health: Arc::new(health),
         clock,
         public_url: config.http.public_url.clone(),
+        access: config.http.access.clone(),
         stop: stop.clone(),
     };
 
@@ -156,6 +157,9 @@ fn listen(config: &Config) -> anyhow::Result<TcpListener> {
 fn announce(config: &Config, listener: &TcpListener) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listener has no address")?;
     tracing::info!(data = %config.data.display(), "fileyard is at http://{address}/");
+    if let Some(warning) = config.http.warning() {
+        tracing::warn!("{warning}");
+    }
     if config.processors.all.is_empty() {
         tracing::warn!(
             "no processor is configured; add this to fileyard.toml:\n\n{}",

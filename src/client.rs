@@ -192,6 +192,13 @@ impl Client {
                 Problem { title: "Refused".into(), detail, ..Problem::default() }
             });
         problem.status = status.as_u16();
+        if status == StatusCode::UNAUTHORIZED {
+            let fix = match self.key {
+                Some(_) => "what --key or FILEYARD_API_KEY gave is not its key",
+                None => "give it with --key, or in FILEYARD_API_KEY",
+            };
+            problem.detail = format!("{}; {fix}", problem.detail);
+        }
         Failure::Refused(problem)
     }
 

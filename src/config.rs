@@ -5,6 +5,7 @@
 //! is said at once, each with its place, its key and what was meant.
 
 mod concerns;
+mod http;
 mod processors;
 mod section;
 mod tree;
@@ -13,13 +14,12 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{cell::RefCell, ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use fileyard_orchestrator::{intake::UploadLimits, processor::Processors};
 use fileyard_storage::blob::BlobConfig;
-use url::Url;
 
-pub(crate) use self::units::show_size;
+pub(crate) use self::{http::HttpConfig, units::show_size};
 use self::{
     section::{Findings, Section},
     tree::{Table, Value},
@@ -46,15 +46,6 @@ pub(crate) struct Config {
     pub(crate) uploads: UploadLimits,
     pub(crate) engine: EngineConfig,
     pub(crate) processors: Processors,
-}
-
-/// Where it listens, and how it names itself.
-#[derive(Debug, Clone)]
-pub(crate) struct HttpConfig {
-    /// A loopback address, as long as there are no API keys.
-    pub(crate) listen: SocketAddr,
-    /// The base of every URL in an answer; path-absolute ones where there is none.
-    pub(crate) public_url: Option<Url>,
 }
 
 /// What runs containers.
@@ -195,7 +186,7 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
         concurrency,
         min_free,
         queue_timeout,
-        http: concerns::http(root.section("http")),
+        http: http::read(root.section("http")),
         store: concerns::store(root.section("store"), environment),
         uploads: concerns::uploads(root.section("uploads")),
         engine: concerns::engine(root.section("engine"), environment),

@@ -20,6 +20,13 @@ function localise(root) {
 const atEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight < 8;
 const toEnd = (box) => { box.scrollTop = box.scrollHeight; };
 
+/* A session that has ended: to the page that asks for the key, and from there back to this one. */
+function wantsLogin(answer) {
+  const wants = answer.redirected && new URL(answer.url).pathname.endsWith("/login");
+  if (wants) location.assign(answer.url);
+  return wants;
+}
+
 /* Pages that renew themselves: the server renders, this puts in what has changed. */
 function renew() {
   const seen = new Map();
@@ -52,6 +59,7 @@ function renew() {
         return;
       }
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (wantsLogin(answer)) return;
       if (!answer.ok) throw new Error(answer.status);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of parts()) replace(part, fresh.getElementById(part.id));
@@ -171,6 +179,9 @@ function upload(form) {
       if (request.status === 202 && body) {
         const page = body.batch_id ? `jobs?batch=${body.batch_id}` : `status/${body.jobs[0].job_id}`;
         location.assign(new URL(page, form.action));
+      } else if (request.status === 401) {
+        const next = encodeURIComponent(location.pathname + location.search);
+        location.assign(new URL(`login?next=${next}`, form.action));
       } else {
         fail(body && body.detail ? body.detail : `The server answered ${request.status}.`);
       }
@@ -223,6 +234,7 @@ function upload(form) {
     event.preventDefault();
     try {
       const answer = await fetch(choice.href, { headers: { Accept: "text/html" } });
+      if (wantsLogin(answer)) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       byId("options").replaceWith(fresh.getElementById("options"));
       byId("limits").replaceWith(fresh.getElementById("limits"));

@@ -24,6 +24,12 @@ pub(crate) struct Problem {
 /// What is wrong, for programs: each has one status and one spelling for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Code {
+    /// No key, or another one.
+    Unauthorized,
+    /// The server is asked by a name that is none of its own.
+    ForbiddenHost,
+    /// A page of an origin that may not write.
+    ForbiddenOrigin,
     /// No processor of that name.
     UnknownProcessor,
     /// No such job; a malformed id is one too.
@@ -76,6 +82,9 @@ impl Code {
     pub(crate) fn parts(self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
         match self {
+            Self::Unauthorized => ("unauthorized", S::UNAUTHORIZED, "A key is needed"),
+            Self::ForbiddenHost => ("forbidden_host", S::MISDIRECTED_REQUEST, "Not its name"),
+            Self::ForbiddenOrigin => ("forbidden_origin", S::FORBIDDEN, "Not from that page"),
             Self::UnknownProcessor => ("unknown_processor", S::NOT_FOUND, "No such processor"),
             Self::UnknownJob => ("unknown_job", S::NOT_FOUND, "No such job"),
             Self::UnsupportedType => {
@@ -207,6 +216,10 @@ impl IntoResponse for Problem {
         };
         if let Some(seconds) = again_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"fileyard\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
         if let Some(size) = self.size {
             let range = HeaderValue::try_from(format!("bytes */{size}"));

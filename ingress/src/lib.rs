@@ -4,6 +4,7 @@
 //! key. What is refused is refused in [`error`], the only place that knows a status code.
 
 mod accept;
+mod access;
 mod again;
 mod assets;
 mod digest;
@@ -37,11 +38,12 @@ use url::Url;
 
 pub use self::{
     accept::{AcceptLimits, listen, serve},
+    access::{Access, ApiKey, HostRule, HostRuleError, KeyError, Origin, OriginError},
     health::{Health, Readiness, Verdict},
     page::FIRST_PROCESSOR,
     router::router,
 };
-use self::{health::Checked, urls::Urls, watch::Watches};
+use self::{access::Door, health::Checked, urls::Urls, watch::Watches};
 
 /// What the routes stand on.
 #[derive(Clone)]
@@ -62,6 +64,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Where clients find this server; addresses are path-absolute without it.
     pub public_url: Option<Url>,
+    /// Who may ask.
+    pub access: Access,
     /// Cancelled when the server goes down: an answer that would go on for ever breaks off then.
     pub stop: CancellationToken,
 }
@@ -78,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) logs: Arc<Logs>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Checked,
+    pub(crate) door: Door,
     pub(crate) stop: CancellationToken,
     /// Addresses for programs.
     pub(crate) urls: Urls,
@@ -97,6 +102,7 @@ impl App {
             ),
             urls,
             pages: Urls::page(services.public_url.as_ref()),
+            door: Door::new(services.access, services.public_url.as_ref()),
             intake: services.intake,
             store: services.store,
             blobs: services.blobs,

@@ -3,6 +3,7 @@
 mod fields;
 mod job;
 mod list;
+mod login;
 mod text;
 
 use askama::Template;
@@ -14,7 +15,7 @@ use fileyard_orchestrator::{intake::IntakeError, processor::Processor};
 use fileyard_storage::job::Job;
 use http::{HeaderValue, header};
 
-pub(crate) use self::{fields::bare, job::job, list::jobs};
+pub(crate) use self::{fields::bare, job::job, list::jobs, login::login};
 use self::{
     fields::{Control, Field},
     text::{duration, size},
@@ -35,12 +36,19 @@ struct Frame<'a> {
     urls: &'a Urls,
     /// What is wrong with the server, in a sentence.
     notice: Option<String>,
+    /// Who sees it came in by a key.
+    locked: bool,
 }
 
 impl<'a> Frame<'a> {
     async fn new(app: &'a App) -> Self {
         let notice = app.health.glance().await.as_ref().and_then(notice);
-        Self { urls: &app.pages, notice }
+        Self { urls: &app.pages, notice, locked: app.door.has_key() }
+    }
+
+    /// For whoever asks: it tells nothing of the server.
+    fn bare(app: &'a App) -> Self {
+        Self { urls: &app.pages, notice: None, locked: false }
     }
 
     fn style(&self) -> String {
@@ -145,7 +153,7 @@ struct ProblemPage<'a> {
 /// A problem's page, with the status and the headers of the answer it is made from.
 pub(crate) fn problem(app: &App, problem: &Problem, answer: Response) -> Response {
     let page = ProblemPage {
-        frame: Frame { urls: &app.pages, notice: None },
+        frame: Frame::bare(app),
         status: problem.status().as_u16(),
         title: problem.title(),
         detail: problem.detail(),
@@ -169,6 +177,8 @@ fn respond(page: &impl Template) -> Result<Response, Problem> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A page that opens this one, or is opened by it, can not reach into it.
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
     Ok(response)
 }
 

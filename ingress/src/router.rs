@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    App, Services, assets, download,
+    App, Services, access, assets, download,
     error::{Code, Problem},
     health, jobs, logs,
     negotiate::prefers_html,
@@ -21,7 +21,15 @@ use crate::{
 /// The whole of fileyard over HTTP.
 pub fn router(services: Services) -> Router {
     let app = App::new(services);
-    Router::new()
+    let open = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/assets/{name}", get(assets::get))
+        .route("/login", get(access::form).post(access::enter))
+        .route("/logout", post(access::leave))
+        .method_not_allowed_fallback(method_not_allowed);
+    // What is not there is locked as well: only who may ask learns what is.
+    let locked = Router::new()
         .route("/", get(page::home))
         .route("/upload", post(upload::form))
         .route("/upload/{name}", put(upload::raw))
@@ -35,12 +43,10 @@ pub fn router(services: Services) -> Router {
         .route("/jobs/{id}/outputs/{*path}", get(download::output))
         .route("/jobs/{id}/logs", get(logs::read))
         .route("/processors", get(processors::list))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/assets/{name}", get(assets::get))
         .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(CatchPanicLayer::custom(panicked))
+        .method_not_allowed_fallback(method_not_allowed);
+    let routes = open.merge(access::locked(locked, &app));
+    access::guarded(routes.layer(CatchPanicLayer::custom(panicked)), &app)
         .layer(middleware::from_fn_with_state(app.clone(), finish))
         .with_state(app)
 }
@@ -70,12 +76,16 @@ async fn finish(State(app): State<App>, request: Request, next: Next) -> Respons
         response = page::problem(&app, &problem, response);
     }
     let headers = response.headers_mut();
-    headers.insert(header::VARY, HeaderValue::from_static("Accept, Prefer"));
+    headers.append(header::VARY, HeaderValue::from_static("Accept, Prefer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     let nosniff = HeaderValue::from_static("nosniff");
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(nosniff);
     // Never `no-referrer`: a browser would then send `Origin: null` with a form.
     let referrer = HeaderValue::from_static("same-origin");
     headers.entry(header::REFERRER_POLICY).or_insert(referrer);
+    // No other site frames what is here, or embeds it.
+    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+    let embedded = header::HeaderName::from_static("cross-origin-resource-policy");
+    headers.entry(embedded).or_insert(HeaderValue::from_static("same-origin"));
     response
 }

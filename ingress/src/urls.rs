@@ -122,6 +122,26 @@ impl Urls {
         format!("{}/jobs{mark}{}", self.base, query.join("&"))
     }
 
+    /// The form that asks for the key; `back` is a path as it was asked for.
+    #[must_use]
+    pub(crate) fn login(&self, back: Option<&str>) -> String {
+        let next = back.map(|path| format!("{}{path}", self.base));
+        let next = next.map(|next| format!("?next={}", utf8_percent_encode(&next, SEGMENT)));
+        format!("{}/login{}", self.base, next.unwrap_or_default())
+    }
+
+    /// The same once more, by the page itself; `next` is an address of ours.
+    #[must_use]
+    pub(crate) fn login_again(&self, next: &str) -> String {
+        format!("{}/login?again=1&next={}", self.base, utf8_percent_encode(next, SEGMENT))
+    }
+
+    /// Where a session ends.
+    #[must_use]
+    pub(crate) fn logout(&self) -> String {
+        format!("{}/logout", self.base)
+    }
+
     /// An embedded file of the pages.
     #[must_use]
     pub(crate) fn asset(&self, name: &str) -> String {

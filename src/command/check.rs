@@ -81,6 +81,7 @@ pub(crate) async fn run(args: &Args) -> Result<(), Failure> {
         report.note("disk", Err(format!("{low}; make room, or lower min_free")));
     }
     report.note("listen", listen(&config, matches!(data, Data::Taken)));
+    report.parts.push(access(&config));
     store(&config, &data, args.take_over_store, &mut report).await;
     drop(data);
     engine(&config, &mut report).await;
@@ -153,6 +154,12 @@ fn listen(config: &Config, taken: bool) -> Result<String, String> {
         )),
         Err(error) => Err(format!("{address} cannot be listened on: {error}")),
     }
+}
+
+fn access(config: &Config) -> Part {
+    let http = &config.http;
+    let warnings = http.warning().into_iter().collect();
+    Part { part: "access", ok: true, message: http.who_may(), warnings }
 }
 
 async fn store(config: &Config, data: &Data, take_over: bool, report: &mut Report) {

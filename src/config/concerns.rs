@@ -1,66 +1,12 @@
 //! The sections that are no processors, each read into its own struct.
 
-use std::{ffi::OsString, net::SocketAddr};
+use std::ffi::OsString;
 
 use fileyard_orchestrator::intake::UploadLimits;
 use fileyard_storage::blob::BlobConfig;
 use url::Url;
 
-use super::{EngineConfig, HttpConfig, section::Section};
-
-const NO_KEYS: &str = "this version of fileyard has no API keys yet, so it listens on a loopback \
-                       address alone and takes neither a key nor a way around it";
-
-pub(super) fn http(section: Section<'_>) -> HttpConfig {
-    const LISTEN: &str = "127.0.0.1:8787";
-    let text = section.text("listen", LISTEN);
-    let fallback = SocketAddr::from(([127, 0, 0, 1], 8787));
-    let numeric = match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => text.clone(),
-    };
-    let listen = numeric.parse().unwrap_or_else(|_| {
-        section.refuse(
-            "listen",
-            format!("{text:?} is not an address with a port; write one such as {LISTEN:?}"),
-        );
-        fallback
-    });
-    if !listen.ip().is_loopback() {
-        section.refuse(
-            "listen",
-            format!(
-                "{text:?} is not a loopback address: this version of fileyard has no API keys \
-                 yet, so whoever reached it could use it; write one such as {LISTEN:?}"
-            ),
-        );
-    }
-    section.later("api_key", "", NO_KEYS);
-    section.later("auth", "", NO_KEYS);
-    section.later_list(
-        "allowed_hosts",
-        "this version of fileyard does not check Host yet, so there is nothing to allow",
-    );
-    section.later_list(
-        "allowed_origins",
-        "this version of fileyard answers no other origins' scripts yet (CORS)",
-    );
-    let public = section.text("public_url", "");
-    let public_url = (!public.is_empty())
-        .then(|| public_url(&public))
-        .and_then(|url| url.map_err(|message| section.refuse("public_url", message)).ok());
-    section.finish();
-    HttpConfig { listen, public_url }
-}
-
-fn public_url(text: &str) -> Result<Url, String> {
-    let wrong = || {
-        format!("{text:?} is not such an address; write one such as \"https://files.example.org\"")
-    };
-    let url = Url::parse(text).map_err(|_| wrong())?;
-    let bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    (matches!(url.scheme(), "http" | "https") && bare).then_some(url).ok_or_else(wrong)
-}
+use super::{EngineConfig, section::Section};
 
 pub(super) fn store(section: Section<'_>, environment: &[(OsString, OsString)]) -> BlobConfig {
     let url = section.text("url", "");
@@ -83,7 +29,7 @@ pub(super) fn store(section: Section<'_>, environment: &[(OsString, OsString)]) 
         );
     }
     let mut access_key_id = section.text("access_key_id", "");
-    let mut secret_access_key = section.text("secret_access_key", "");
+    let mut secret_access_key = section.secret("secret_access_key");
     if s3 && access_key_id.is_empty() && secret_access_key.is_empty() {
         access_key_id = variable(environment, "AWS_ACCESS_KEY_ID");
         secret_access_key = variable(environment, "AWS_SECRET_ACCESS_KEY");

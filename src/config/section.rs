@@ -67,10 +67,31 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether a key was written, and not as an empty text.
+    pub(super) fn is_filled(&self, key: &str) -> bool {
+        let node = self.table.and_then(|table| table.get(key));
+        node.is_some_and(
+            |node| !matches!(&node.value, Value::Text(text) | Value::Bare(text) if text.is_empty()),
+        )
+    }
+
     /// Text.
     pub(super) fn text(&self, key: &str, default: &str) -> String {
         self.documented(key, &format!("{default:?}"));
         self.read_text(key).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// Text that nobody may see, whatever is wrong with it.
+    pub(super) fn secret(&self, key: &str) -> String {
+        self.documented(key, "\"\"");
+        match self.node(key).map(|node| &node.value) {
+            None => String::new(),
+            Some(Value::Text(text) | Value::Bare(text)) => text.clone(),
+            Some(_) => {
+                self.refuse(key, "must be text in quotes".into());
+                String::new()
+            }
+        }
     }
 
     /// Text without which the section is nothing.
@@ -245,13 +266,6 @@ impl<'a> Section<'a> {
     /// Text that is there to be read later, in a version that has what it asks for.
     pub(super) fn later(&self, key: &str, default: &str, why: &str) {
         if self.text(key, default) != default {
-            self.refuse(key, why.to_owned());
-        }
-    }
-
-    /// The same for a list.
-    pub(super) fn later_list(&self, key: &str, why: &str) {
-        if !self.list(key).is_empty() {
             self.refuse(key, why.to_owned());
         }
     }

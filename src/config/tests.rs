@@ -202,12 +202,6 @@ fn wrong_keys_and_values_are_told_with_what_was_meant() {
 #[test]
 fn what_this_version_does_not_have_is_refused_not_ignored() {
     let told = refusals(&[
-        "[http]\nlisten = '0.0.0.0:8787'",
-        "[http]\nlisten = '[::]:8787'",
-        "[http]\napi_key = 'secret'",
-        "[http]\nauth = 'none'",
-        "[http]\nallowed_hosts = ['a']",
-        "[http]\nallowed_origins = ['https://a']",
         "[database]\nurl = 'postgres://a'",
         "[engine]\nkind = 'oci'",
         "[urls]\nport = 1",
@@ -218,6 +212,71 @@ fn what_this_version_does_not_have_is_refused_not_ignored() {
         "[processors.a]\nimage = 'x'\nenv = { A = 'kv:n/key' }",
     ]);
     insta::assert_snapshot!(told);
+}
+
+/// As good as any; none of it may ever be read in a message.
+const KEY: &str = "correct-horse-battery";
+
+#[test]
+fn beyond_loopback_a_key_is_needed_or_its_lack_written_out() {
+    let told = refusals(&[
+        "[http]\nlisten = '0.0.0.0:8787'",
+        "[http]\nlisten = '[::]:8787'",
+        "[http]\nlisten = '192.0.2.1:80'\napi_key = ''",
+        "[http]\nlisten = '0.0.0.0:8787'\nauth = 'none'",
+        "[http]\nlisten = '0.0.0.0:8787'\napi_key = 'correct-horse-battery'",
+        "[http]\nlisten = '[::1]:8787'",
+        "[http]\nauth = 'none'",
+        "[http]\napi_key = 'correct-horse-battery'\nauth = 'none'",
+        "[http]\nauth = 'None'",
+        "[http]\napi_key = 'short'",
+        "[http]\napi_key = 'with a space in it'",
+        "[http]\napi_key = 1234567890123456",
+        "[http]\nlisten = '0.0.0.0:8787'\napi_key = 'short'",
+        "[http]\nallowed_hosts = ['*', 'https://a', 'a:80', 'a/b', '', '*.192.0.2.1', 'a.example', '*.b.example', '192.0.2.1', '::1']",
+        "[http]\nallowed_origins = ['*', 'a.example', 'https://a.example/path', 'ftp://a', 'null', 'https://a.example', 'http://b.example:81/']",
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn who_may_ask_is_said_in_a_sentence() {
+    let who = |text: &str| {
+        let http = read(text).unwrap().http;
+        (http.who_may(), http.warning().is_some())
+    };
+    assert_eq!(who(""), ("everybody on this machine, without a key".into(), false));
+    let open = who("[http]\nlisten = '0.0.0.0:8787'\nauth = 'none'");
+    assert_eq!(open, ("everybody who reaches 0.0.0.0:8787, without a key".into(), true));
+    for listen in ["127.0.0.1:8787", "0.0.0.0:8787"] {
+        let locked = who(&format!("[http]\nlisten = '{listen}'\napi_key = '{KEY}'"));
+        assert_eq!(locked, ("whoever has the API key".into(), false));
+    }
+}
+
+#[test]
+fn a_key_is_never_shown() {
+    let shown = |text: &str, pairs: &[(&str, &str)]| match read_with(text, pairs) {
+        Ok(config) => format!("{config:?}"),
+        Err(error) => error.to_string(),
+    };
+    let key = [("FILEYARD_HTTP__API_KEY", KEY)];
+    assert!(read_with("", &key).unwrap().http.access.key.is_some());
+    for text in [
+        shown("", &key),
+        shown("dta = 1", &key),
+        shown("[http]\nauth = 'none'", &key),
+        shown(&format!("[http]\napi_key = ['{KEY}']"), &[]),
+        shown(&format!("[http]\napi_key = '{KEY} '"), &[]),
+        shown(&format!("[http]\napi_key = '{KEY}"), &[]),
+        shown(&format!("[http]\napi_key = {KEY}"), &[]),
+        shown(
+            &format!("[store]\nurl = 's3://b'\naccess_key_id = 'a'\nsecret_access_key = ['{KEY}']"),
+            &[],
+        ),
+    ] {
+        assert!(!text.contains(KEY) && !text.contains("horse"), "{text}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ async fn served(router: Router) -> SocketAddr {
 }
 
 fn head(method: &str, path: &str, length: usize, more: &str) -> String {
-    format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{more}\r\n")
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{more}\r\n")
 }
 
 const FORM: &str = "Content-Type: multipart/form-data; boundary=XX\r\n";

@@ -7,9 +7,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, middleware::map_request};
 use bytes::Bytes;
-use fileyard_ingress::{Health, Readiness, Services, Verdict, router};
+use fileyard_ingress::{Access, Health, Readiness, Services, Verdict, router};
 use fileyard_orchestrator::{
     change::{Changes, Told},
     disk::Disk,
@@ -27,7 +27,7 @@ use fileyard_storage::{
     job::{ExitFacts, Job, JobEvent, JobFilter, Output, OwnerEvent, Progress},
     upload::Multipart,
 };
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,8 @@ use crate::counting::Counting;
 /// A server with nobody to work for it: jobs move only as a story moves them.
 pub(crate) struct Yard {
     pub(crate) router: Router,
+    /// The same, for requests without a Host.
+    pub(crate) bare: Router,
     pub(crate) store: Arc<dyn Store>,
     /// The same, as another process has them: nobody here is told of its changes.
     pub(crate) rows: MemoryStore,
@@ -91,6 +93,16 @@ impl Yard {
         processors: impl IntoIterator<Item = Processor>,
         default: Option<&str>,
         public_url: Option<&str>,
+    ) -> Self {
+        Self::guarded(processors, default, public_url, Access::default())
+    }
+
+    /// The same, with a door.
+    pub(crate) fn guarded(
+        processors: impl IntoIterator<Item = Processor>,
+        default: Option<&str>,
+        public_url: Option<&str>,
+        access: Access,
     ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = BlobConfig { url: "memory://".into(), ..BlobConfig::default() };
@@ -149,10 +161,18 @@ impl Yard {
             clock: clock.clone(),
             stop: stop.clone(),
             public_url: public_url.map(|url| url.parse().unwrap()),
+            access,
         };
-        let router = router(services);
+        let bare = router(services);
+        // As every client does; a story about the name that is asked for says one itself.
+        let router = bare.clone().layer(map_request(|mut request: Request<Body>| async {
+            let localhost = HeaderValue::from_static("localhost");
+            request.headers_mut().entry(header::HOST).or_insert(localhost);
+            request
+        }));
         Self {
             router,
+            bare,
             store,
             rows,
             changes,

@@ -69,7 +69,7 @@ async fn thousands_who_only_hold_on_are_closed_in_time_and_others_hardly_notice(
         raws(EACH, host, b"GET / HTTP/1.1\r\nX: "),
         raws(EACH, host, b"PUT /upload/drill/slow HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nx"),
         async {
-            let ask = format!("GET /jobs/{large}/input HTTP/1.1\r\nHost: x\r\n\r\n");
+            let ask = format!("GET /jobs/{large}/input HTTP/1.1\r\nHost: localhost\r\n\r\n");
             raws(EACH, host, ask.as_bytes()).await
         }
     );
@@ -160,7 +160,7 @@ async fn thousands_of_idle_connections_cost_next_to_nothing() {
     let server = yard.start().await;
     let before = server.process().memory();
     let count = 5000;
-    let ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let ask = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut raws = raws(count, server.host(), ask).await;
     for raw in &mut raws {
         assert!(raw.read_some().await.starts_with(b"HTTP/1.1 200 "));

@@ -108,13 +108,14 @@ impl Yard {
         let config = BlobConfig { url: "memory://".into(), ..BlobConfig::default() };
         let blobs = BlobStore::open(&config, data.path()).unwrap();
         let rows = MemoryStore::new(InstallId::from_u128(1)).exclusive();
-        Self::over(rows, blobs, data, processors, default, public_url)
+        Self::over(rows, blobs, data, processors, default, public_url, access)
     }
 
     /// The same rows and files in another process, whose config has these processors.
     pub(crate) fn with_config(&self, processors: impl IntoIterator<Item = Processor>) -> Self {
         let data = tempfile::tempdir().unwrap();
-        Self::over(self.rows.clone(), self.blobs.clone(), data, processors, None, None)
+        let (rows, blobs, access) = (self.rows.clone(), self.blobs.clone(), Access::default());
+        Self::over(rows, blobs, data, processors, None, None, access)
     }
 
     fn over(
@@ -124,6 +125,7 @@ impl Yard {
         processors: impl IntoIterator<Item = Processor>,
         default: Option<&str>,
         public_url: Option<&str>,
+        access: Access,
     ) -> Self {
         let (changes, jobs_read) = (Changes::default(), Arc::default());
         let install = rows.install();

@@ -4,6 +4,7 @@
 mod cli;
 mod crashes;
 mod documents;
+mod door;
 mod files;
 mod once;
 mod refusals;

@@ -37,13 +37,31 @@ async fn a_bad_config_is_refused_with_place_key_and_what_was_meant() {
 }
 
 #[tokio::test]
-async fn an_address_for_others_is_refused_until_there_are_keys() {
+async fn an_address_for_others_is_refused_without_a_key_or_its_waiver() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
         let yard = Yard::new().section("http", &format!("listen = \"{address}\""));
         let (status, said) = refused(&yard).await;
         assert_eq!(status, 2, "{said}");
-        assert!(said.contains("loopback") || said.contains("127.0.0.1"), "{said}");
+        for word in ["loopback", "http.api_key", "FILEYARD_HTTP__API_KEY", "auth = \"none\""] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
         assert!(!yard.data().join("fileyard.db").exists(), "nothing was begun");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_can_not_be_one_is_refused_and_not_repeated() {
+    for lines in [
+        "api_key = \"guess-me\"",
+        "api_key = \"guess-me, it has spaces\"",
+        "api_key = [\"guess-me-guess-me\"]",
+        "api_key = \"guess-me-guess-me\"\nauth = \"none\"",
+    ] {
+        let yard = Yard::new().section("http", &format!("listen = \"127.0.0.1:0\"\n{lines}"));
+        let (status, said) = refused(&yard).await;
+        assert_eq!(status, 2, "{lines}: {said}");
+        assert!(said.contains("fileyard.toml:") && said.contains("http."), "{lines}: {said}");
+        assert!(!said.contains("guess-me"), "{lines}: {said}");
     }
 }
 

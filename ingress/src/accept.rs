@@ -50,7 +50,8 @@ pub struct AcceptLimits {
     /// In which a new connection need not make room: its client does not expect it to be closed, as
     /// that of one kept alive does.
     pub grace: Duration,
-    /// In which a reader takes 16 KiB, or all that there is for it.
+    /// In which a reader takes 16 KiB, or all that there is for it. One that works on what it reads,
+    /// as a processor does, may need far longer than a stranger should have.
     pub stall: Duration,
     /// For which a connection is read on after its last answer, when the client was still sending:
     /// closed under its hands, it would take the answer for a broken connection.

@@ -297,7 +297,7 @@ impl Problem {
     /// A bare body that did not arrive.
     pub(crate) fn cut(error: &BodyError) -> Self {
         let code = match error {
-            BodyError::Slow => Code::SlowUpload,
+            BodyError::Slow(_) => Code::SlowUpload,
             BodyError::Cut(_) => Code::LengthMismatch,
         };
         Self::new(code, error.to_string())
@@ -307,7 +307,7 @@ impl Problem {
 impl From<FormError> for Problem {
     fn from(error: FormError) -> Self {
         let code = match error {
-            FormError::Body(BodyError::Slow) => Code::SlowUpload,
+            FormError::Body(BodyError::Slow(_)) => Code::SlowUpload,
             _ => Code::BadMultipart,
         };
         Self::new(code, error.to_string())

@@ -13,13 +13,14 @@ use tokio::time::timeout;
 
 use crate::digest::Hash;
 
-/// How long a body may stand still.
+/// How long a stranger's body may stand still.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// A body that arrives.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     stream: BodyDataStream,
+    idle: Duration,
     /// Of what was read, where that is wanted.
     hash: Option<Hash>,
 }
@@ -28,8 +29,8 @@ pub(crate) struct Incoming {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     /// Nothing came for too long.
-    #[error("no byte came for {} s", IDLE.as_secs())]
-    Slow,
+    #[error("no byte came for {} s", .0.as_secs())]
+    Slow(Duration),
     /// The connection ended, or its framing is wrong.
     #[error("the body ended early: {0}")]
     Cut(String),
@@ -39,7 +40,13 @@ impl Incoming {
     /// A request's body. A client that waits to be told to go on is told so by the first read.
     #[must_use]
     pub(crate) fn new(body: Body) -> Self {
-        Self { stream: body.into_data_stream(), hash: None }
+        Self::patient(body, IDLE)
+    }
+
+    /// The same, of a client that is known to think while it writes.
+    #[must_use]
+    pub(crate) fn patient(body: Body, idle: Duration) -> Self {
+        Self { stream: body.into_data_stream(), idle, hash: None }
     }
 
     /// Wants the digest of all that is read from now on.
@@ -57,7 +64,7 @@ impl Incoming {
     /// # Errors
     /// [`BodyError`]; it has then ended.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
-        match timeout(IDLE, self.stream.next()).await {
+        match timeout(self.idle, self.stream.next()).await {
             Ok(Some(Ok(bytes))) => {
                 if let Some(hash) = &mut self.hash {
                     hash.update(&bytes);
@@ -66,7 +73,7 @@ impl Incoming {
             }
             Ok(None) => Ok(None),
             Ok(Some(Err(error))) => Err(BodyError::Cut(error.to_string())),
-            Err(_) => Err(BodyError::Slow),
+            Err(_) => Err(BodyError::Slow(self.idle)),
         }
     }
 }

@@ -291,10 +291,10 @@ async fn refuse(house: &House, link: &Link, problem: &Problem) {
 /// Reads on and forgets, within bounds, until the client has seen its answer and closes too.
 async fn read_on(house: &House, link: &Link) {
     let mut left = house.limits.linger_bytes;
-    let mut bytes = vec![0; BUFFER];
     let reading = async {
         while left > 0 && link.stream.readable().await.is_ok() {
-            match link.stream.try_read(&mut bytes) {
+            // On the stack, and not while it waits: thousands may be at this point together.
+            match link.stream.try_read(&mut [0; BUFFER / 2]) {
                 Ok(0) => return,
                 Ok(read) => left = left.saturating_sub(read as u64),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}

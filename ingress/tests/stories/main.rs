@@ -3,6 +3,7 @@
 
 mod asking;
 mod counting;
+mod crowd;
 mod door;
 mod downloads;
 mod hostile;

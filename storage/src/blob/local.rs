@@ -11,6 +11,7 @@ mod session;
 use std::{
     fs::{self, File},
     io,
+    ops::Range,
     os::unix::fs::{FileExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -19,7 +20,7 @@ use std::{
     },
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use tokio::task::spawn_blocking;
 
@@ -28,8 +29,12 @@ pub(super) use self::session::Session;
 use self::session::Staged;
 use super::{BlobError, BlobKey, BlobRead, store::Span};
 
-/// How much of a file is read at once.
+/// How much of a file is read at once; each reader that does not take what it is given holds so much.
 const READ: u64 = 256 << 10;
+/// The least that is worth a read.
+const LEAST: u64 = 64 << 10;
+/// How much all readers together hold, as far as `LEAST` for each of them allows.
+const TOGETHER: u64 = 16 << 20;
 
 /// A data directory's blobs.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub(super) struct Local {
     next: AtomicU64,
     /// Held while directories are made: who finds one there may count on its being durable.
     making: Mutex<()>,
+    /// Each reader has one of its own.
+    reading: Arc<()>,
 }
 
 impl Local {
@@ -74,7 +81,13 @@ impl Local {
                 data.display()
             )));
         }
-        Ok(Self { root, staging, next: AtomicU64::new(0), making: Mutex::new(()) })
+        Ok(Self {
+            root,
+            staging,
+            next: AtomicU64::new(0),
+            making: Mutex::new(()),
+            reading: Arc::new(()),
+        })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -97,27 +110,16 @@ impl Local {
     }
 
     pub(super) async fn get(&self, key: &BlobKey, span: &Span) -> Result<BlobRead, BlobError> {
-        let (path, span) = (self.path(key), span.clone());
+        let (path, span, reading) = (self.path(key), span.clone(), Arc::clone(&self.reading));
         blocking(move || {
             let file = File::open(&path).map_err(|error| missing("open", &path, &error))?;
             let size =
                 file.metadata().map_err(|error| BlobError::io("look at", &path, &error))?.len();
             let range = span.within(size);
-            let stream =
-                stream::try_unfold((file, path, range), |(file, path, range)| async move {
-                    if range.is_empty() {
-                        return Ok(None);
-                    }
-                    let next = blocking(move || {
-                        let want = usize::try_from(READ.min(range.end - range.start))
-                            .expect("a read is a fraction of a MiB");
-                        let mut chunk = BytesMut::zeroed(want);
-                        file.read_exact_at(&mut chunk, range.start)
-                            .map_err(|error| BlobError::io("read", &path, &error))?;
-                        Ok((chunk.freeze(), (file, path, range.start + want as u64..range.end)))
-                    });
-                    next.await.map(Some)
-                });
+            let stream = stream::try_unfold((file, path, range), move |(file, path, range)| {
+                let share = TOGETHER / Arc::strong_count(&reading) as u64;
+                read(file, path, range, share.clamp(LEAST, READ))
+            });
             Ok(BlobRead { size, stream: stream.boxed() })
         })
         .await
@@ -193,6 +195,28 @@ fn missing(doing: &str, path: &Path, error: &io::Error) -> BlobError {
     } else {
         BlobError::io(doing, path, error)
     }
+}
+
+/// At most so many bytes of a range, and what is left to read; `None` at its end.
+async fn read(
+    file: File,
+    path: PathBuf,
+    range: Range<u64>,
+    most: u64,
+) -> Result<Option<(Bytes, (File, PathBuf, Range<u64>))>, BlobError> {
+    if range.is_empty() {
+        return Ok(None);
+    }
+    blocking(move || {
+        let want = usize::try_from(most.min(range.end - range.start))
+            .expect("a read is a fraction of a MiB");
+        let mut chunk = BytesMut::zeroed(want);
+        file.read_exact_at(&mut chunk, range.start)
+            .map_err(|error| BlobError::io("read", &path, &error))?;
+        let rest = range.start + want as u64..range.end;
+        Ok(Some((chunk.freeze(), (file, path, rest))))
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(

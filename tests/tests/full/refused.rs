@@ -51,7 +51,7 @@ async fn curl_shows_why_its_file_is_not_taken() {
     let (yard, server, file) = yard().await;
     let (raw, form) = (file.display().to_string(), format!("file=@{}", file.display()));
     let small = yard.path().join("small.bin");
-    std::fs::write(&small, [0; 90 << 20]).unwrap();
+    File::create(&small).unwrap().set_len(90 << 20).unwrap();
     let (raw_type, form_type) = (small.display().to_string(), format!("file=@{}", small.display()));
     for (arguments, path, status, code) in [
         (["-T", &raw], "/upload/any/a", 413, "too_large"),

@@ -199,10 +199,23 @@ impl Yard {
     /// When the config can not be written.
     #[must_use]
     pub fn serve(&self) -> Command {
+        self.command("serve")
+    }
+
+    /// The same with `check` as its first argument.
+    ///
+    /// # Panics
+    /// When the config can not be written.
+    #[must_use]
+    pub fn check(&self) -> Command {
+        self.command("check")
+    }
+
+    fn command(&self, verb: &str) -> Command {
         let file = self.path().join("fileyard.toml");
         std::fs::write(&file, self.config()).unwrap();
         let mut command = program(self.path());
-        command.arg("serve").arg("--config").arg(file);
+        command.arg(verb).arg("--config").arg(file);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -212,6 +225,12 @@ impl Yard {
     pub fn spawn(&self, environment: &[(&str, &str)]) -> Process {
         let mut command = self.serve();
         command.envs(environment.iter().copied());
+        self.spawn_as(command)
+    }
+
+    /// The same by a command of the story's own.
+    #[must_use]
+    pub fn spawn_as(&self, command: Command) -> Process {
         let no = self.starts.fetch_add(1, Ordering::Relaxed) + 1;
         Process::spawn(command, self.path().join(format!("server-{no}.log")))
     }

@@ -18,7 +18,7 @@ use fileyard_orchestrator::engine::{
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::{
-    docker,
+    daemon, docker,
     internet::{ANSWER, Internet, PRIVATE, SITE},
 };
 
@@ -250,6 +250,20 @@ async fn rules_that_somebody_flushed_are_there_again_before_the_next_container_i
     }
     it.leaves_nothing().await;
     no_rules_are_left_of(&bridge);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_a_dead_process_left_go_with_the_next_one_s_first_pass() {
+    let (it, _) = docker();
+    let (spec, gateway) = attempt(&it, EGRESS).await;
+    let bridge = bridge_of(gateway);
+    // As if it had died between the two.
+    daemon().await.remove_network(&spec.id.to_string()).await.unwrap();
+    assert_ne!(rules_of(&bridge), Vec::<String>::new());
+    let next = DockerEngine::new("", it.dirs().clone()).unwrap();
+    assert_eq!(Networks::list(&next, it.install).await.unwrap(), []);
+    no_rules_are_left_of(&bridge);
+    it.leaves_nothing().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

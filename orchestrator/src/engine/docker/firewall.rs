@@ -96,10 +96,22 @@ impl Firewall {
             Able::Yes(_) => ELSEWHERE,
             Able::No(why) => why,
         };
-        if !self.said.swap(true, Ordering::Relaxed) {
-            tracing::warn!("{}", open(why));
+        if !self.said.load(Ordering::Relaxed) {
+            tracing::warn!("{}", self.open(why));
         }
         Ok(())
+    }
+
+    /// What a container can reach beside what it is meant to, in words for a person, who needs to
+    /// be told once.
+    pub(super) fn open(&self, why: &str) -> String {
+        self.said.store(true, Ordering::Relaxed);
+        format!(
+            "no firewall rules for attempts' networks ({why}): a container with a network reaches \
+             every port of this host that listens on 0.0.0.0 or on an address of the host's, and one \
+             with egress also the host's private networks, its neighbours and 169.254.169.254. Run \
+             fileyard as root on the Docker host, with iptables installed, to close them"
+        )
     }
 
     async fn apply(&self, tag: Tag, ports: BTreeSet<u16>) -> Result<(), EngineError> {
@@ -125,16 +137,6 @@ impl Firewall {
         written.insert(tag, None);
         Ok(())
     }
-}
-
-/// What a container can reach beside what it is meant to, in words for a person.
-pub(super) fn open(why: &str) -> String {
-    format!(
-        "no firewall rules for attempts' networks ({why}): a container with a network reaches every \
-         port of this host that listens on 0.0.0.0 or on an address of the host's, and one with \
-         egress also the host's private networks, its neighbours and 169.254.169.254. Run \
-         fileyard as root on the Docker host, with iptables installed, to close them"
-    )
 }
 
 async fn apply(tag: Tag, wanted: Option<&Wanted>) -> Result<(), EngineError> {

@@ -18,7 +18,7 @@ pub(super) mod name;
 mod pool;
 mod request;
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use bollard::models::{Network, NetworkDisconnectRequest};
@@ -103,8 +103,8 @@ impl DockerEngine {
             Able::Yes(version) if on_this_host(&all) => {
                 report.facts.push(format!("firewall rules for them by {version}"));
             }
-            Able::Yes(_) => report.warnings.push(firewall::open(firewall::ELSEWHERE)),
-            Able::No(why) => report.warnings.push(firewall::open(why)),
+            Able::Yes(_) => report.warnings.push(self.firewall.open(firewall::ELSEWHERE)),
+            Able::No(why) => report.warnings.push(self.firewall.open(why)),
         }
         if !on_this_host(&all) {
             report.warnings.push(
@@ -225,6 +225,8 @@ pub(super) fn on_this_host(all: &[Network]) -> bool {
     bridges.peek().is_none() || bridges.any(|bridge| is_here(&bridge))
 }
 
+/// In this process's own network, which `/sys` need not show.
 fn is_here(bridge: &str) -> bool {
-    Path::new("/sys/class/net").join(bridge).exists()
+    let all = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+    all.lines().filter_map(|line| line.split_once(':')).any(|(name, _)| name.trim() == bridge)
 }

@@ -12,7 +12,10 @@ use fileyard_tests::{
 use futures::{StreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-on_both_stores! { a_hundred_uploads_cut_at_random_bytes_leave_nothing }
+on_both_stores! { uploads_cut_at_a_thousand_random_bytes_by_each_way_in_leave_nothing }
+
+/// By each of the ways in.
+const CUTS: usize = 1000;
 
 /// Waits until `uploads` have come and none is under way.
 async fn come_and_gone(yard: &Yard, uploads: usize) {
@@ -32,18 +35,19 @@ async fn nothing_left(yard: &Yard) {
     }
 }
 
-async fn a_hundred_uploads_cut_at_random_bytes_leave_nothing(on: On) {
+async fn uploads_cut_at_a_thousand_random_bytes_by_each_way_in_leave_nothing(on: On) {
     let seed = std::env::var("FILEYARD_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| rand::rng().random());
     println!("FILEYARD_TEST_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let yard = Yard::new().on(on.open().await).processors();
     let server = yard.start().await;
-    let body = vec![b'\n'; 12 << 20];
+    // A little more than a part of S3's.
+    let body = vec![b'\n'; 9 << 20];
     let (kind, form) = encode(&[Part::file("a.txt", "say a"), Part::file("b.txt", body.clone())]);
-    // Half of them small, where the heads and boundaries are, half anywhere.
-    let cuts: Vec<(bool, usize)> = (0..100)
-        .map(|n| (n % 2 == 0, random.random_range(1..if n % 4 < 2 { 4096 } else { body.len() })))
+    // Most of them small, where the heads and boundaries are, the others anywhere.
+    let cuts: Vec<(bool, usize)> = (0..2 * CUTS)
+        .map(|n| (n % 2 == 0, random.random_range(1..if n % 8 < 6 { 4096 } else { body.len() })))
         .collect();
     stream::iter(&cuts)
         .for_each_concurrent(4, |(put, cut)| async {
@@ -55,7 +59,7 @@ async fn a_hundred_uploads_cut_at_random_bytes_leave_nothing(on: On) {
         })
         .await;
     // Every PUT has a row, and every form whose first file's head had come.
-    come_and_gone(&yard, cuts.iter().filter(|(put, _)| *put).count()).await;
+    come_and_gone(&yard, CUTS).await;
     nothing_left(&yard).await;
     assert_eq!(server.jobs().await.len(), 0);
     server.stop().await;

@@ -6,13 +6,16 @@ use super::fresh;
 use crate::{
     MemoryStore, Store, StoreError,
     attempt::{AttemptEvent, PendingMultipart},
-    blob::BlobKey,
+    blob::{BlobKey, Digest},
     clock::Timestamp,
     conformance::sample::{
         adopt, arrival, claim, exited, fail, heartbeat, multipart, retry, stop, succeed, t, upload,
     },
-    id::{AttemptNo, Fence, InstallId},
-    job::{Budget, Gone, JobEvent, JobFilter, OwnerEvent, QueueQuery, ReasonCode, StateName},
+    id::{AttemptNo, ClaimId, Fence, InstallId, JobId, Tenant},
+    idempotency::{Claim, IdempotencyKey, Route, Settling},
+    job::{
+        Budget, Gone, JobEvent, JobFilter, OwnerEvent, Params, QueueQuery, ReasonCode, StateName,
+    },
     upload::{Arrival, Upload, UploadEvent},
 };
 
@@ -21,8 +24,10 @@ use crate::{
 enum Command {
     Begin,
     Upload(UploadEvent),
-    Complete { with: usize },
+    Complete { with: usize, settles: bool },
     Forget,
+    ForgetKeys,
+    Retry,
     Job(JobEvent),
     Attempt(AttemptNo, AttemptEvent),
 }
@@ -61,14 +66,43 @@ fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => Just(Command::Begin),
         3 => of_upload.prop_map(Command::Upload),
-        6 => (0..POOL).prop_map(|with| Command::Complete { with }),
+        6 => (0..POOL, any::<bool>())
+            .prop_map(|(with, settles)| Command::Complete { with, settles }),
         1 => Just(Command::Forget),
+        1 => Just(Command::ForgetKeys),
+        2 => Just(Command::Retry),
         16 => of_job.prop_map(Command::Job),
         3 => (1..3_u32, of_attempt).prop_map(|(no, event)| Command::Attempt(AttemptNo(no), event)),
     ]
 }
 
 const POOL: usize = 4;
+
+/// The key that uploads of the pool claim: the first two for one request, the third for another.
+fn key() -> IdempotencyKey {
+    let key = "k".parse().unwrap();
+    IdempotencyKey { tenant: Tenant::default(), route: Route::Raw, key }
+}
+
+fn pool() -> Vec<Upload> {
+    let (one, other) = (ClaimId::new(), ClaimId::new());
+    let claims = [Some(one), Some(one), Some(other), None];
+    let upload = |by: Option<ClaimId>| {
+        let claim = by.map(|by| Claim { key: key(), by });
+        Upload { claim, ..upload() }
+    };
+    claims.map(upload).into()
+}
+
+fn settling(upload: &Upload) -> Option<Settling> {
+    let (fingerprint, shortcut) = (Digest([1; 32]), None);
+    upload.claim.clone().map(|claim| Settling { claim, fingerprint, shortcut })
+}
+
+/// The id that a retry of the job `at` that place is to have: a second one is a conflict.
+fn again(at: usize) -> JobId {
+    JobId::from_u128(at as u128 + 1)
+}
 
 /// What one store makes of a command, as text: whatever it returns, down to the words of an error.
 async fn answer(
@@ -86,7 +120,12 @@ async fn answer(
     match command.clone() {
         Command::Begin => said(&store.begin(upload.clone()).await),
         Command::Upload(event) => said(&store.apply_to_upload(upload.id, event, now).await),
-        Command::Complete { with } => said(&store.complete(arrivals(with), None, now).await),
+        Command::Complete { with, settles } => {
+            let settling = settling(upload).filter(|_| settles);
+            said(&store.complete(arrivals(with), settling, now).await)
+        }
+        Command::ForgetKeys => said(&store.forget_keys(now).await),
+        Command::Retry => said(&store.retry(upload.job, again(at), Params::new(), now).await),
         Command::Forget => said(&store.forget_upload(upload.id).await),
         Command::Job(event) => said(&store.apply(upload.job, event, now).await),
         Command::Attempt(no, event) => said(&store.apply_to_attempt(upload.job, no, event).await),
@@ -101,7 +140,11 @@ async fn everything(store: &impl Store, pool: &[Upload], now: Timestamp) -> Vec<
         said(&store.running().await),
         said(&store.unremoved().await),
         said(&store.waiting_since(now, 3).await),
+        said(&store.key(&key()).await),
     ];
+    for at in 0..POOL {
+        all.push(said(&store.job(again(at)).await));
+    }
     for upload in pool {
         all.push(said(&store.upload(upload.id).await));
         all.push(said(&store.job(upload.job).await));
@@ -132,7 +175,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let outcome: Result<(), TestCaseError> = runtime.block_on(async {
             let (sqlite, memory) = (fresh(), MemoryStore::new(InstallId::new()));
-            let pool: Vec<_> = (0..POOL).map(|_| upload()).collect();
+            let pool = pool();
             let mut now = t(0);
             for (at, command, later) in &commands {
                 now = Timestamp(now.0 + later);

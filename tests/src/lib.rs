@@ -19,6 +19,7 @@ pub mod raw;
 pub mod relay;
 pub mod rows;
 pub mod server;
+pub mod shell;
 pub mod yard;
 
 use std::time::{Duration, Instant};

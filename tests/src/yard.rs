@@ -26,6 +26,7 @@ pub struct Yard {
     sections: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     docker: bool,
+    file: Option<PathBuf>,
     starts: AtomicU32,
 }
 
@@ -73,6 +74,7 @@ impl Yard {
             sections: Vec::new(),
             environment: Vec::new(),
             docker: false,
+            file: None,
             starts: AtomicU32::new(0),
         };
         yard.section("engine", &format!("docker_host = \"unix://{}\"", socket.display()))
@@ -85,6 +87,15 @@ impl Yard {
         let mut yard = Self::new().on(store).processors();
         yard.docker = true;
         yard.section("engine", &format!("docker_host = \"{}\"", docker::HOST))
+    }
+
+    /// With the config of one of `examples/`, exactly as it is there, and the Docker engine.
+    #[must_use]
+    pub fn of_example(name: &str) -> Self {
+        let mut yard = Self::new();
+        yard.docker = true;
+        yard.file = Some(binary::root().join("examples").join(name).join("fileyard.toml"));
+        yard
     }
 
     /// With those processors, whatever the engine.
@@ -212,10 +223,15 @@ impl Yard {
     }
 
     fn command(&self, verb: &str) -> Command {
-        let file = self.path().join("fileyard.toml");
-        std::fs::write(&file, self.config()).unwrap();
         let mut command = program(self.path());
-        command.arg(verb).arg("--config").arg(file);
+        command.arg(verb).arg("--config");
+        if let Some(file) = &self.file {
+            command.arg(file).arg("--data").arg(self.data()).args(["--listen", "127.0.0.1:0"]);
+        } else {
+            let file = self.path().join("fileyard.toml");
+            std::fs::write(&file, self.config()).unwrap();
+            command.arg(file);
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -24,6 +24,7 @@ mod browser;
 mod crash;
 mod cuts;
 mod endings;
+mod examples;
 mod flood;
 mod hostile;
 mod life;

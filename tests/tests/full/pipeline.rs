@@ -7,6 +7,7 @@ use fileyard_tests::{
     LONG,
     client::id,
     server::Server,
+    shell::curl,
     yard::{On, Yard},
 };
 use serde_json::{Value, json};
@@ -21,15 +22,6 @@ on_both_stores! {
 const TEXT: &str = "the quick brown fox\njumps over the lazy dog\n";
 const CSV: &str = "name,price\napple,1\npear,2.5\nplum,4\n";
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-
-fn curl(dir: &Path, args: &[&str]) -> String {
-    let mut command = Command::new("curl");
-    command.current_dir(dir).args(["-sS", "--fail-with-body", "--noproxy", "*"]).args(args);
-    let done = command.output().expect("curl is there");
-    let text = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.success(), "{args:?}: {text}{}", String::from_utf8_lossy(&done.stderr));
-    text
-}
 
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,0 +1,36 @@
+//! What a person types: curl, and the program's own commands.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use crate::yard::program;
+
+/// What curl prints, which must have gone well.
+///
+/// # Panics
+/// When it has not.
+#[must_use]
+pub fn curl(dir: &Path, args: &[&str]) -> String {
+    let mut command = Command::new("curl");
+    command.current_dir(dir).args(["-sS", "--fail-with-body", "--noproxy", "*"]).args(args);
+    said(&mut command, args)
+}
+
+/// What `fileyard ARGS` prints, which must have gone well.
+///
+/// # Panics
+/// When it has not.
+#[must_use]
+pub fn fileyard(dir: &Path, args: &[&str]) -> String {
+    said(program(dir).args(args), args)
+}
+
+fn said(command: &mut Command, args: &[&str]) -> String {
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().expect("the program is there");
+    let text = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(status.success(), "{args:?}: {text}{}", String::from_utf8_lossy(&stderr));
+    text
+}

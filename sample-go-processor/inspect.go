@@ -8,26 +8,13 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"os"
 )
 
 const headSize = 1 << 20
 
 // inspect returns what is known about the file and, for a picture, its thumbnail (else nil).
-func inspect(input, name string, opts options, progress *progress) (*result, image.Image, error) {
-	file, err := os.Open(input)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot open the input: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot open the input: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("the input %q is not a regular file", input)
-	}
-	buffered := bufio.NewReaderSize(file, headSize)
+func inspect(input io.Reader, size int64, name string, opts options, progress *progress) (*result, image.Image, error) {
+	buffered := bufio.NewReaderSize(input, headSize)
 	head, err := buffered.Peek(headSize)
 	if err != nil && err != io.EOF {
 		return nil, nil, fmt.Errorf("cannot read the input: %w", err)
@@ -35,7 +22,7 @@ func inspect(input, name string, opts options, progress *progress) (*result, ima
 
 	found := detect(head, err == io.EOF, name)
 	sums := newDigests()
-	progress.reading(info.Size(), found.kind.doing())
+	progress.reading(size, found.kind.doing())
 	source := &honestReader{from: io.TeeReader(buffered, io.MultiWriter(sums, progress))}
 
 	res := &result{Kind: found.kind, Type: found.mime, Notes: []string{}}

@@ -1,7 +1,8 @@
 // sample-go-processor looks at one file and says what is in it: size, digests and type of any file, counts of a
-// text, columns of a table, colours and a thumbnail of a picture. It speaks fileyard's `files` contract and reads
-// its input once, front to back, in bounded memory. It never writes outside its output directory, never opens a
-// socket, and never keeps anything from one run to the next.
+// text, columns of a table, colours and a thumbnail of a picture. It speaks fileyard's contracts `files` and `urls`,
+// whichever its environment says, and reads its input once, front to back, in bounded memory. It never writes
+// outside its output directory, never opens a socket but to the addresses it is given, and never keeps anything from
+// one run to the next.
 package main
 
 import (
@@ -65,21 +66,26 @@ func (p processor) process() error {
 	if err != nil {
 		return err
 	}
-	input, out, err := p.paths()
+	work, err := p.contract()
 	if err != nil {
 		return err
 	}
 	name := p.getenv("FILEYARD_INPUT_NAME")
-	if name == "" {
-		name = filepath.Base(input)
+	if given, ok := work.(directories); ok && name == "" {
+		name = filepath.Base(given.input)
 	}
 	progress := newProgress(p.stdout)
-	res, thumbnail, err := inspect(input, name, opts, progress)
+	input, size, err := work.open()
+	if err != nil {
+		return err
+	}
+	defer input.Close()
+	res, thumbnail, err := inspect(input, size, name, opts, progress)
 	if err != nil {
 		return err
 	}
 	progress.at(0.97, "writing results")
-	if err := writeOutputs(out, name, res, thumbnail); err != nil {
+	if err := writeOutputs(work, name, res, thumbnail); err != nil {
 		return err
 	}
 	progress.at(1, "done")
@@ -125,6 +131,10 @@ func onlyFile(dir string) (string, error) {
 
 // isTemporary tells trouble of the machine, which may be gone in a minute, from trouble with the file.
 func isTemporary(err error) bool {
+	var passes passing
+	if errors.As(err, &passes) {
+		return true
+	}
 	for _, passing := range []error{
 		syscall.EAGAIN, syscall.EBUSY, syscall.EINTR, syscall.EIO, syscall.EMFILE, syscall.ENFILE,
 		syscall.ENOMEM, syscall.ENOSPC, syscall.ESTALE, syscall.ETIMEDOUT,

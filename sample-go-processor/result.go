@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"image"
 	"image/png"
-	"os"
-	"path/filepath"
 )
 
 type result struct {
@@ -90,18 +88,18 @@ type thumbnailResult struct {
 	Height int    `json:"height"`
 }
 
-// writeOutputs writes everything into out, result.json last.
-func writeOutputs(out, name string, res *result, thumbnail image.Image) error {
+// writeOutputs gives everything back, the result last.
+func writeOutputs(to contract, name string, res *result, thumbnail image.Image) error {
 	if thumbnail != nil {
 		var encoded bytes.Buffer
 		if err := png.Encode(&encoded, thumbnail); err != nil {
 			return fmt.Errorf("cannot encode the thumbnail: %w", err)
 		}
-		if err := writeOutput(out, thumbnailName, encoded.Bytes()); err != nil {
+		if err := to.give(thumbnailName, encoded.Bytes()); err != nil {
 			return err
 		}
 	}
-	if err := writeOutput(out, "report.txt", report(name, res)); err != nil {
+	if err := to.give("report.txt", report(name, res)); err != nil {
 		return err
 	}
 	var encoded bytes.Buffer
@@ -111,12 +109,5 @@ func writeOutputs(out, name string, res *result, thumbnail image.Image) error {
 	if err := encoder.Encode(res); err != nil {
 		return fmt.Errorf("cannot encode the result: %w", err)
 	}
-	return writeOutput(out, "result.json", encoded.Bytes())
-}
-
-func writeOutput(out, name string, content []byte) error {
-	if err := os.WriteFile(filepath.Join(out, name), content, 0o644); err != nil {
-		return fmt.Errorf("cannot write an output: %w", err)
-	}
-	return nil
+	return to.give(resultName, encoded.Bytes())
 }

@@ -73,6 +73,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         disk: disk.clone(),
         concurrency: config.concurrency,
         queue_timeout: config.queue_timeout,
+        urls: None,
     });
     let health = Checks::new(Arc::clone(&store), blobs.clone(), disk, orchestrator.clone());
     let listener = listen(&config)?;

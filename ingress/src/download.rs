@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use fileyard_storage::{
-    blob::{BlobKey, Digest},
+    blob::{BlobKey, BlobStore, Digest},
     id::JobId,
     job::{Job, JobState},
 };
@@ -36,7 +36,7 @@ pub(crate) async fn input(
         size: input.size,
         sha256: input.sha256,
     };
-    blob.send(&app, &method, &headers).await
+    blob.send(&app.blobs, &method, &headers).await
 }
 
 /// `GET /jobs/{id}/outputs/{*path}`.
@@ -50,16 +50,17 @@ pub(crate) async fn output(
     let Ok(Path((id, name))) = path else { return Err(unknown()) };
     let job = app.job_at(Ok(Path(id))).await?;
     let blob = Blob::of_output(&job, &name).ok_or_else(unknown)?;
-    blob.send(&app, &method, &headers).await
+    blob.send(&app.blobs, &method, &headers).await
 }
 
-struct Blob<'a> {
-    job: JobId,
-    key: BlobKey,
-    name: &'a str,
-    content_type: &'a str,
-    size: u64,
-    sha256: Digest,
+/// A file to be sent.
+pub(crate) struct Blob<'a> {
+    pub(crate) job: JobId,
+    pub(crate) key: BlobKey,
+    pub(crate) name: &'a str,
+    pub(crate) content_type: &'a str,
+    pub(crate) size: u64,
+    pub(crate) sha256: Digest,
 }
 
 impl<'a> Blob<'a> {
@@ -77,9 +78,10 @@ impl<'a> Blob<'a> {
         })
     }
 
-    async fn send(
+    /// Whole or in part, or its headers alone.
+    pub(crate) async fn send(
         self,
-        app: &App,
+        blobs: &BlobStore,
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Response, Problem> {
@@ -97,7 +99,7 @@ impl<'a> Blob<'a> {
         let body = if method == Method::HEAD || length == 0 {
             Body::empty()
         } else {
-            let read = app.blobs.get(&self.key, part).await;
+            let read = blobs.get(&self.key, part).await;
             Body::from_stream(read.map_err(|error| unreadable(&error, self.job))?.stream)
         };
         let mut response = (status, body).into_response();

@@ -1,5 +1,6 @@
-//! The `files` contract: what a container is handed and what is taken back.
+//! The contracts: what a container is handed and what is taken back.
 //!
+//! By `urls` it is handed addresses, and gives back by them: see [`urls`]. The rest here is `files`.
 //! In: one file at `/in/<safe name>`, read-only, an environment, a command with its placeholders
 //! filled. Out: every regular file under `/out`; `/out/result.json`, if there, is the result; a line
 //! `fileyard:progress 0.4 resizing` on standard output is progress. What a container left is never
@@ -12,7 +13,9 @@ mod outputs;
 mod progress;
 mod remove;
 mod result;
+mod rows;
 mod stage;
+pub mod urls;
 
 use std::collections::BTreeMap;
 
@@ -22,13 +25,15 @@ use fileyard_storage::{
 };
 use serde_json::Value;
 
+pub(crate) use self::rows::AttemptRows;
+use self::urls::Addresses;
 pub use self::{
     collect::{CollectError, Collected, CollectedFile, collect},
     name::{safe_name, stem},
     outputs::store_outputs,
     progress::progress,
     remove::remove,
-    stage::{StageError, same_boot, stage},
+    stage::{StageError, find, same_boot, stage},
 };
 use crate::{
     engine::{ContainerId, ContainerSpec, InputFile, Limits, Network, Reach},
@@ -47,13 +52,15 @@ const OPEN_FILES: u64 = 1024;
 
 /// All that an engine is told about the container of this attempt.
 ///
-/// The same job, attempt and processor give the same spec, so a start may be repeated.
+/// The same job, attempt and processor give the same spec, so a start may be repeated. With
+/// `addresses` the contract is `urls`, and nothing is mounted.
 #[must_use]
 pub fn spec(
     install: InstallId,
     job: &Job,
     attempt: AttemptNo,
     processor: &Processor,
+    addresses: Option<&Addresses>,
 ) -> ContainerSpec {
     let input = &job.asked.input;
     let name = safe_name(&input.name);
@@ -67,7 +74,7 @@ pub fn spec(
         image: processor.image.clone(),
         entrypoint: fill(&processor.entrypoint),
         command: fill(&processor.command),
-        env: env(job, attempt, processor, &params),
+        env: env(job, attempt, processor, &params, addresses),
         user: processor.user,
         limits: Limits {
             memory: processor.memory,
@@ -77,16 +84,21 @@ pub fn spec(
             file_size: processor.max_output_size,
             open_files: OPEN_FILES,
         },
-        reach: reach(processor),
-        input: InputFile { name, key: input.key.clone(), sha256: input.sha256, size: input.size },
+        reach: reach(processor, addresses.map(Addresses::port)),
+        input: addresses.is_none().then(|| InputFile {
+            name,
+            key: input.key.clone(),
+            sha256: input.sha256,
+            size: input.size,
+        }),
     }
 }
 
-/// What a container of this processor may reach: what its config says, and nothing for its files,
-/// which pass through directories.
+/// What a container of this processor may reach: what its config says, and by `urls` the listener
+/// on this port. Files pass through directories.
 #[must_use]
-pub fn reach(processor: &Processor) -> Reach {
-    Reach { listener: None, internet: processor.network == Network::Egress }
+pub fn reach(processor: &Processor, listener: Option<u16>) -> Reach {
+    Reach { listener, internet: processor.network == Network::Egress }
 }
 
 /// The job's params, and the defaults of those that were declared after it was accepted.
@@ -105,6 +117,7 @@ fn env(
     attempt: AttemptNo,
     processor: &Processor,
     params: &Params,
+    addresses: Option<&Addresses>,
 ) -> BTreeMap<String, String> {
     let input = &job.asked.input;
     let mut env = BTreeMap::from([("HOME", "/tmp"), ("TMPDIR", "/tmp")])
@@ -131,9 +144,9 @@ fn env(
     let params = params.iter().map(|(name, value)| {
         (format!("PARAM_{}", name.to_ascii_uppercase()), template::text(value))
     });
-    for (name, value) in
-        facts.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(params)
-    {
+    let facts = facts.map(|(name, value)| (name.to_owned(), value)).into_iter();
+    let addresses = addresses.into_iter().flat_map(Addresses::env);
+    for (name, value) in facts.chain(addresses).chain(params) {
         // An environment ends each of its strings with NUL and so can not hold one.
         env.insert(format!("FILEYARD_{name}"), value.replace('\0', "\u{fffd}"));
     }

@@ -82,13 +82,16 @@ impl Inner {
         let now = self.parts.clock.now();
         let claim = JobEvent::Claim {
             engine: self.parts.engine.name().into(),
+            contract: processor.contract,
             lease_until: now.after(LEASE),
         };
         match self.parts.store.apply(job.id(), claim, now).await {
             Ok(job) => {
                 failpoint::hit("claimed");
                 self.images.used(processor);
-                Owner::new(Arc::clone(self), job, Ok(Arc::clone(processor)), slot).spawn();
+                let contract = processor.contract;
+                Owner::new(Arc::clone(self), job, contract, Ok(Arc::clone(processor)), slot)
+                    .spawn();
                 Ok(true)
             }
             // Somebody was quicker, or it was cancelled: no loss.

@@ -39,6 +39,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    contract::urls::Urls,
     disk::Disk,
     engine::{ContainerId, Engine, HostDirs, Staging},
     hint::{Hint, Hints},
@@ -83,6 +84,8 @@ pub struct Parts {
     pub concurrency: usize,
     /// How long a job may be queued, if not for ever.
     pub queue_timeout: Option<Duration>,
+    /// What the `urls` contract stands on, where it is offered.
+    pub urls: Option<Urls>,
 }
 
 struct Inner {

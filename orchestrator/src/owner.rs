@@ -9,24 +9,22 @@ mod collect;
 mod heartbeat;
 mod network;
 mod pump;
+mod serve;
 mod start;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use fileyard_storage::{
-    Store, StoreError,
-    attempt::{AttemptEvent, AttemptState, PendingMultipart},
-    blob::{BlobKey, Recorder},
+    StoreError,
+    attempt::{AttemptState, Contract},
     id::{AttemptNo, Fence, JobId},
     job::{Job, JobEvent, OwnerEvent, Phase},
-    upload::Multipart,
 };
 use tokio::sync::watch as signal;
 
 pub(crate) use self::clean::Cleaner;
-use self::{heartbeat::Vitals, pump::Pump};
+use self::{heartbeat::Vitals, pump::Pump, serve::Served};
 use crate::{
     Inner,
     engine::{ContainerId, Gateway},
@@ -59,11 +57,15 @@ pub(crate) struct Owner {
     processor: Arc<Processor>,
     /// Whether that is what the config says; a stand-in minds what runs, and starts nothing.
     configured: bool,
+    /// The attempt's, which the config's may differ from by now.
+    contract: Contract,
     slot: Option<Slot>,
     vitals: Arc<Vitals>,
     pump: Option<Pump>,
     /// Of the attempt's own network, once this owner has seen to that.
     gateway: Option<Gateway>,
+    /// By `urls`, while its container may run.
+    served: Option<Served>,
     minder: Minder,
 }
 
@@ -108,6 +110,7 @@ impl Owner {
     pub(crate) fn new(
         inner: Arc<Inner>,
         job: Job,
+        contract: Contract,
         processor: Result<Arc<Processor>, Processor>,
         slot: Slot,
     ) -> Self {
@@ -117,10 +120,12 @@ impl Owner {
             fence: job.fence,
             vitals: Arc::new(Vitals::of(&job)),
             configured: processor.is_ok(),
+            contract,
             processor: processor.unwrap_or_else(Arc::new),
             slot: Some(slot),
             pump: None,
             gateway: None,
+            served: None,
             minder: Minder::new(),
             inner,
             job,
@@ -238,27 +243,5 @@ impl Owner {
             }
         };
         self.own(event).await
-    }
-}
-
-/// Names in the attempt's row what its outputs and log begin in the store.
-pub(super) struct AttemptRows {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) job: JobId,
-    pub(super) attempt: AttemptNo,
-    pub(super) key: BlobKey,
-}
-
-#[async_trait]
-impl Recorder for AttemptRows {
-    async fn begun(&self, multipart: &Multipart) -> Result<(), StoreError> {
-        let pending = PendingMultipart { key: self.key.clone(), multipart: multipart.clone() };
-        let event = AttemptEvent::BeginMultipart { pending };
-        self.store.apply_to_attempt(self.job, self.attempt, event).await.map(drop)
-    }
-
-    /// The job's own heartbeat keeps its lease.
-    async fn advanced(&self, _offset: u64) -> Result<(), StoreError> {
-        Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod pattern;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use fileyard_storage::{
+    attempt::Contract,
     id::ProcessorName,
     job::{Params, ReasonCode},
 };
@@ -38,6 +39,8 @@ pub struct Processor {
     pub entrypoint: Vec<String>,
     /// Replaces the image's CMD, unless empty; may hold placeholders.
     pub command: Vec<String>,
+    /// How it is given its work.
+    pub contract: Contract,
     /// MIME types (`video/*`) and extensions (`.mkv`); empty accepts everything.
     pub accepts: Vec<String>,
     /// From start to SIGTERM.
@@ -151,6 +154,7 @@ impl Processor {
             retry_on: Vec::new(),
             max_outputs: 1000,
             max_output_size: 5 << 30,
+            contract: Contract::Files,
             network: Network::None,
             params: BTreeMap::new(),
         }
@@ -238,6 +242,7 @@ pub(crate) mod tests {
             retry_on: vec![],
             max_outputs: 1000,
             max_output_size: 5 << 30,
+            contract: Contract::Files,
             network: Network::None,
             params: BTreeMap::new(),
         }

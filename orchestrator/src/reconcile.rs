@@ -10,6 +10,7 @@ use fileyard_storage::{
     StoreError,
     attempt::AttemptState,
     failpoint,
+    id::AttemptNo,
     job::{Budget, Gone, Job, JobEvent, JobState, OwnerEvent},
 };
 
@@ -89,7 +90,10 @@ impl Inner {
         let configured = self.parts.processors.all.get(name).cloned();
         let processor = configured.ok_or_else(|| Processor::stand_in(name.clone()));
         let slot = self.slots.force(name);
-        Owner::new(Arc::clone(self), job, processor, slot).spawn();
+        let no = job.attempt.unwrap_or(AttemptNo(1));
+        let attempt = self.parts.store.attempt(job.id(), no).await?;
+        let contract = attempt.map(|attempt| attempt.contract).unwrap_or_default();
+        Owner::new(Arc::clone(self), job, contract, processor, slot).spawn();
         Ok(())
     }
 

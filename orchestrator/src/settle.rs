@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use fileyard_storage::job::{Budget, ExitFacts, Job, Reason, ReasonCode, StopCause};
+use fileyard_storage::job::{Budget, EventKind, ExitFacts, Job, Reason, ReasonCode, StopCause};
 use rand::Rng;
 
 use crate::processor::Processor;
@@ -91,6 +91,32 @@ pub(crate) fn infrastructure(job: &Job, detail: &str) -> Verdict {
         detail: detail.to_owned(),
         after: backoff(job.infrastructure),
     }
+}
+
+/// By `urls` a program stands on us while it runs: where we failed it, or were away for a time, an
+/// exit that is not good is not blamed on it.
+#[must_use]
+pub(crate) fn cut_off(
+    job: &Job,
+    exit: &ExitFacts,
+    stopped: Option<StopCause>,
+    trouble: Option<&str>,
+) -> Option<Verdict> {
+    let by_itself = stopped.is_none() && !exit.out_of_memory && !exit.never_ran();
+    if !by_itself || !(1..=128).contains(&exit.code) {
+        return None;
+    }
+    let then = format!("and then it exited with code {}", exit.code);
+    if let Some(trouble) = trouble {
+        return Some(infrastructure(job, &format!("its program was told: {trouble}; {then}")));
+    }
+    let adopted = job
+        .events
+        .iter()
+        .filter(|event| event.attempt == job.attempt)
+        .take_while(|event| event.kind != EventKind::Exited)
+        .any(|event| event.kind == EventKind::Adopted);
+    adopted.then(|| infrastructure(job, &format!("the server was away while it ran, {then}")))
 }
 
 /// Why an exit is a failure, if it is one.

@@ -52,6 +52,16 @@ pub fn check<'a>(arg: &str, params: impl IntoIterator<Item = &'a str>) -> Result
     Ok(())
 }
 
+/// The first placeholder in `arg` that stands for a path in the container, which only the `files`
+/// contract has.
+#[must_use]
+pub fn path_in(arg: &str) -> Option<&str> {
+    pieces(arg).find_map(|piece| match piece {
+        Ok(Piece::Placeholder(name @ ("input" | "out"))) => Some(name),
+        _ => None,
+    })
+}
+
 /// `arg` with its placeholders replaced. One that [`check`] would refuse stays as it is written.
 #[must_use]
 pub fn fill<'v, P>(arg: &str, values: &Values<'_, P>) -> String
@@ -143,6 +153,12 @@ mod tests {
             assert_eq!(filled(arg, &json!(720)), expected, "{arg}");
             assert_eq!(check(arg, ["height"]), Ok(()), "{arg}");
         }
+    }
+
+    #[test]
+    fn paths_are_told_from_the_other_placeholders() {
+        assert_eq!(path_in("-i {stem} {param.x} {{input}"), None);
+        assert_eq!(path_in("{stem}/{out}/{input}"), Some("out"));
     }
 
     #[test]

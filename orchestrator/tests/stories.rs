@@ -9,7 +9,7 @@ use std::time::Duration;
 use fileyard_orchestrator::{engine::EngineError, intake::IntakeError};
 use fileyard_storage::{
     StoreError,
-    attempt::AttemptEvent,
+    attempt::{AttemptEvent, Contract},
     id::{AttemptNo, Fence},
     job::{
         EventKind, ExitFacts, Job, JobEvent, JobState, OwnerEvent, Phase, ReasonCode, Refusal,
@@ -287,7 +287,11 @@ async fn no_more_containers_run_than_there_are_slots() {
 async fn five_owners_that_died_in_a_row_end_a_job() {
     let yard = Yard::exclusive();
     let id = yard.submit("say hi").await;
-    let claim = JobEvent::Claim { engine: "fake".into(), lease_until: yard.now() };
+    let claim = JobEvent::Claim {
+        engine: "fake".into(),
+        contract: Contract::Files,
+        lease_until: yard.now(),
+    };
     yard.store.apply(id, claim, yard.now()).await.unwrap();
     for died in 0..5 {
         let adopt = JobEvent::Adopt {

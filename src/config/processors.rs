@@ -7,7 +7,7 @@ use fileyard_orchestrator::{
     processor::{ParamKind, ParamSpec, Processor, Processors},
     template,
 };
-use fileyard_storage::{id::ProcessorName, job::ReasonCode};
+use fileyard_storage::{attempt::Contract, id::ProcessorName, job::ReasonCode};
 use serde_json::Value as Json;
 
 use super::{
@@ -63,12 +63,12 @@ pub(super) fn read(root: &Section<'_>, default: &str) -> Processors {
 
 fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
     let params = params(&section);
-    for (key, is, why) in [
-        ("contract", "files", "this version of fileyard has no other contract than \"files\" yet"),
-        ("network", "none", "this version of fileyard has no other network than \"none\" yet"),
-    ] {
-        section.later(key, is, why);
-    }
+    let contract = contract(&section);
+    section.later(
+        "network",
+        "none",
+        "this version of fileyard has no other network than \"none\" yet",
+    );
     let timeout = section.duration("timeout", "10m");
     if timeout.is_zero() {
         section.refuse("timeout", "must be more than nothing".into());
@@ -83,8 +83,8 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
             "never" => Pull::Never,
             _ => Pull::Missing,
         },
-        entrypoint: arguments(&section, "entrypoint", &params),
-        command: arguments(&section, "command", &params),
+        entrypoint: arguments(&section, "entrypoint", contract, &params),
+        command: arguments(&section, "command", contract, &params),
         accepts: accepts(&section),
         timeout,
         grace: section.duration("grace", "10s"),
@@ -99,6 +99,7 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
         retry_on: retry_on(&section),
         max_outputs: section.integer("max_outputs", 1000, 0, 100_000) as usize,
         max_output_size: section.size("max_output_size", "5GiB", "0B"),
+        contract,
         network: Network::None,
         params,
     };
@@ -118,9 +119,26 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
     processor
 }
 
+fn contract(section: &Section<'_>) -> Contract {
+    match section.word("contract", "files", &["files", "urls", "http"]).as_str() {
+        "urls" => {
+            let message = "this version of fileyard does not have the `urls` contract yet";
+            section.refuse("contract", message.into());
+            Contract::Urls
+        }
+        "http" => {
+            let message = "this version of fileyard does not have the `http` contract yet";
+            section.refuse("contract", message.into());
+            Contract::Files
+        }
+        _ => Contract::Files,
+    }
+}
+
 fn arguments(
     section: &Section<'_>,
     key: &str,
+    contract: Contract,
     params: &BTreeMap<String, ParamSpec>,
 ) -> Vec<String> {
     let arguments = section.list(key);
@@ -130,6 +148,15 @@ fn arguments(
         }
         let known = template::check(argument, params.keys().map(String::as_str));
         if let Err(message) = known.and_then(|()| template::check_start(argument, params)) {
+            section.refuse(key, message);
+        }
+        if contract == Contract::Urls
+            && let Some(path) = template::path_in(argument)
+        {
+            let message = format!(
+                "`{{{path}}}` is a path, and the `urls` contract has none: its program finds \
+                 addresses in its environment (FILEYARD_INPUT_URL, FILEYARD_OUTPUT_URL)"
+            );
             section.refuse(key, message);
         }
     }

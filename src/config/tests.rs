@@ -208,6 +208,7 @@ fn what_this_version_does_not_have_is_refused_not_ignored() {
         "[urls]\nnetworks = '10.0.0.0/8'",
         "[uploads]\nmemory = '1GiB'",
         "[processors.a]\nimage = 'x'\ncontract = 'urls'",
+        "[processors.a]\nimage = 'x'\ncontract = 'http'",
         "[processors.a]\nimage = 'x'\nnetwork = 'egress'",
         "[processors.a]\nimage = 'x'\nenv = { A = 'kv:n/key' }",
     ]);
@@ -295,6 +296,8 @@ fn wrong_processors_are_told_at_start_not_by_their_first_job() {
         "command = [\"a\\u0000\"]",
         "command = ['{inptu}', '{param.height}', 'a{b', '{']",
         "entrypoint = ['{nothing}']",
+        "contract = 'url'",
+        "contract = 'urls'\ncommand = ['{stem}', '{input}', 'a{out}b']",
         "accepts = ['video', 'video/', '*/mp4', '.', 'a/b/c', '']",
         "timeout = '0s'",
         "grace = 10",

@@ -3,6 +3,8 @@
 //! `live -> ended(outcome) -> removed`. The row names the container, its directories and its log;
 //! an ended attempt that is not removed is a clean-up still owed, which a restart finds here.
 
+mod given;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +13,11 @@ use crate::{
     clock::Timestamp,
     error::StoreError,
     id::{AttemptNo, Fence, JobId, ProcessorName, Tenant},
-    job::{ExitFacts, Job, Refusal},
+    job::{ExitFacts, Job, Place, Refusal},
     upload::Multipart,
 };
+
+pub use self::given::{Contract, Gift, Given, GivenOutput, GivenResult, Stored};
 
 /// One attempt's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,9 @@ pub struct Attempt {
     pub processor: ProcessorName,
     /// The engine its container is on.
     pub engine: String,
+    /// How its container is given its work, whatever the config says by now.
+    #[serde(default)]
+    pub contract: Contract,
     /// The owner's, as long as it lives.
     pub fence: Fence,
     /// When it was claimed.
@@ -41,6 +48,9 @@ pub struct Attempt {
     /// The store's own uploads of outputs and logs that were begun, by any of its owners: what is
     /// still open of them is aborted before the attempt is removed.
     pub multiparts: Vec<PendingMultipart>,
+    /// What its program gave back by `urls`; by `files` there is nothing before it is collected.
+    #[serde(default)]
+    pub given: Given,
 }
 
 /// An upload of an output or a log as an S3-compatible store knows it.
@@ -121,6 +131,14 @@ pub enum AttemptEvent {
         /// Which.
         pending: PendingMultipart,
     },
+    /// Its program gives something back by `urls`: until its exit is recorded, and not a moment
+    /// longer.
+    Give {
+        /// The owner that serves it.
+        fence: Fence,
+        /// What.
+        gift: Gift,
+    },
     /// Its log is in the store.
     StoreLog {
         /// Where, and how large.
@@ -165,19 +183,21 @@ pub trait AttemptStore: Send + Sync {
 impl Attempt {
     /// The row of an attempt whose job has just been claimed; `job` is as it will be.
     #[must_use]
-    pub fn new(job: &Job, no: AttemptNo, engine: &str, now: Timestamp) -> Self {
+    pub fn new(job: &Job, no: AttemptNo, engine: &str, contract: Contract, now: Timestamp) -> Self {
         Self {
             job: job.id(),
             no,
             tenant: job.asked.tenant.clone(),
             processor: job.asked.processor.clone(),
             engine: engine.to_owned(),
+            contract,
             fence: job.fence,
             created_at: now,
             state: AttemptState::Live,
             exit: None,
             log: None,
             multiparts: Vec::new(),
+            given: Given::default(),
         }
     }
 
@@ -188,7 +208,10 @@ impl Attempt {
     pub fn apply(&self, event: &AttemptEvent) -> Result<Self, Refusal> {
         let mut next = self.clone();
         match (event, self.state) {
-            (AttemptEvent::Adopt { fence }, AttemptState::Live) => next.fence = *fence,
+            (AttemptEvent::Adopt { fence }, AttemptState::Live) => {
+                next.fence = *fence;
+                next.given.cut();
+            }
             (AttemptEvent::Exit { exit }, AttemptState::Live) => next.exit = Some(exit.clone()),
             (AttemptEvent::End { outcome }, AttemptState::Live) => {
                 next.state = AttemptState::Ended { outcome: *outcome };
@@ -197,6 +220,17 @@ impl Attempt {
                 AttemptEvent::BeginMultipart { pending },
                 AttemptState::Live | AttemptState::Ended { .. },
             ) => next.multiparts.push(pending.clone()),
+            (AttemptEvent::Give { fence, .. }, AttemptState::Live) if *fence != self.fence => {
+                return Err(Refusal::Stale { given: *fence, current: self.fence });
+            }
+            (AttemptEvent::Give { fence, gift }, AttemptState::Live) if self.takes() => {
+                next.given.take(gift, *fence)?;
+                if let Gift::Store { index, .. } = gift {
+                    // The store has ended that upload itself.
+                    let key = self.output_key(Place { fence: *fence, index: *index });
+                    next.multiparts.retain(|pending| pending.key != key);
+                }
+            }
             (AttemptEvent::StoreLog { log }, AttemptState::Live) if log.fence != self.fence => {
                 return Err(Refusal::Stale { given: log.fence, current: self.fence });
             }
@@ -213,11 +247,16 @@ impl Attempt {
             (AttemptEvent::Remove, AttemptState::Ended { outcome }) => {
                 next.state = AttemptState::Removed { outcome };
                 next.multiparts.clear();
+                next.given = Given::default();
             }
             (event, state) => {
                 return Err(Refusal::NoSuchEdge {
                     noun: "attempt",
-                    from: state.name(),
+                    from: if self.exit.is_some() && state == AttemptState::Live {
+                        "exited"
+                    } else {
+                        state.name()
+                    },
                     event: event.name(),
                 });
             }
@@ -233,12 +272,27 @@ impl Attempt {
     pub fn apply_alone(&self, event: &AttemptEvent) -> Result<Self, Refusal> {
         match event {
             AttemptEvent::BeginMultipart { .. }
+            | AttemptEvent::Give { .. }
             | AttemptEvent::StoreLog { .. }
             | AttemptEvent::Remove => self.apply(event),
             AttemptEvent::Adopt { .. } | AttemptEvent::Exit { .. } | AttemptEvent::End { .. } => {
                 Err(Refusal::OnlyTogether { noun: "attempt", event: event.name(), with: "job" })
             }
         }
+    }
+
+    /// Whether its program may still give something back: it is its job's current attempt, and its
+    /// exit is not recorded. Both change with its job's row, so this says what that one would: the
+    /// job runs, and nothing of it is collected yet.
+    #[must_use]
+    pub fn takes(&self) -> bool {
+        self.state == AttemptState::Live && self.exit.is_none()
+    }
+
+    /// Where an output that came by `urls` is.
+    #[must_use]
+    pub fn output_key(&self, place: Place) -> BlobKey {
+        place.key(&self.tenant, self.job, self.no)
     }
 
     /// Where its log is, once it is stored.
@@ -265,6 +319,7 @@ impl AttemptEvent {
             Self::Exit { .. } => "exit",
             Self::End { .. } => "end",
             Self::BeginMultipart { .. } => "begin a multipart upload",
+            Self::Give { .. } => "give anything back",
             Self::StoreLog { .. } => "have its log stored",
             Self::Remove => "be removed",
         }

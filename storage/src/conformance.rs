@@ -62,6 +62,7 @@ macro_rules! store_conformance {
             attempts: each_claim_has_its_own_attempt
             attempts: an_attempt_is_listed_until_it_is_removed
             attempts: what_a_job_decides_is_refused_to_an_attempt_alone
+            attempts: what_a_program_gives_is_kept_and_ends_with_its_exit
             attempts: a_log_of_an_older_owner_is_refused
             attempts: multiparts_are_remembered_until_removal
         }

@@ -127,7 +127,7 @@ pub enum JobState {
     Succeeded {
         /// `/out/result.json`, or null.
         result: Value,
-        /// In order; output `i` is at [`BlobKey::Output`] with index `i`.
+        /// In order; see [`Job::output_key`] for where they are.
         outputs: Vec<Output>,
     },
     /// Ended badly.
@@ -215,6 +215,19 @@ pub struct Output {
     pub size: u64,
     /// Of the whole content.
     pub sha256: Digest,
+    /// Where it is, when it was there before its container exited; else at its own index, stored by
+    /// the owner that committed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// Where an output is among those of its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Stored by which owner.
+    pub fence: Fence,
+    /// In the order in which they were begun.
+    pub index: u32,
 }
 
 /// Which jobs a list is of. Every field that is set narrows it.
@@ -342,13 +355,21 @@ impl Job {
     /// The key of output `index`, where it succeeded and has one.
     #[must_use]
     pub fn output_key(&self, index: u32) -> Option<BlobKey> {
-        Some(BlobKey::Output {
-            tenant: self.asked.tenant.clone(),
-            job: self.id(),
-            attempt: self.attempt?,
-            fence: self.fence,
-            index,
-        })
+        let own = match &self.state {
+            JobState::Succeeded { outputs, .. } => outputs.get(index as usize)?.place,
+            _ => None,
+        };
+        let place = own.unwrap_or(Place { fence: self.fence, index });
+        Some(place.key(&self.asked.tenant, self.id(), self.attempt?))
+    }
+}
+
+impl Place {
+    /// The key of the output that is there.
+    #[must_use]
+    pub fn key(self, tenant: &Tenant, job: JobId, attempt: AttemptNo) -> BlobKey {
+        let Self { fence, index } = self;
+        BlobKey::Output { tenant: tenant.clone(), job, attempt, fence, index }
     }
 }
 

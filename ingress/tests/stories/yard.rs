@@ -21,6 +21,7 @@ use fileyard_orchestrator::{
 };
 use fileyard_storage::{
     MemoryStore, Store,
+    attempt::Contract,
     blob::{BlobConfig, BlobKey, BlobStore, Digest, Recorder},
     clock::{ManualClock, Timestamp},
     id::{Fence, InstallId, JobId},
@@ -233,7 +234,11 @@ impl Yard {
     }
 
     pub(crate) async fn claimed(&self, id: JobId) -> Fence {
-        let claim = JobEvent::Claim { engine: "fake".into(), lease_until: Timestamp(i64::MAX) };
+        let claim = JobEvent::Claim {
+            engine: "fake".into(),
+            contract: Contract::Files,
+            lease_until: Timestamp(i64::MAX),
+        };
         self.apply(id, claim).await.fence
     }
 
@@ -278,6 +283,7 @@ impl Yard {
                 content_type: (*content_type).into(),
                 size,
                 sha256,
+                place: None,
             });
         }
         self.apply(id, JobEvent::Own(fence, OwnerEvent::Succeed { result, outputs })).await
@@ -423,6 +429,7 @@ pub(crate) fn processor(name: &str) -> Processor {
         retry_on: vec![],
         max_outputs: 1000,
         max_output_size: 1 << 30,
+        contract: Contract::Files,
         network: Network::None,
         params: BTreeMap::new(),
     }

@@ -23,8 +23,8 @@ use crate::{
     processor::Processor,
 };
 
-const MAX_DEPTH: usize = 32;
-const MAX_NAME: usize = 1024;
+pub(super) const MAX_DEPTH: usize = 32;
+pub(super) const MAX_NAME: usize = 1024;
 /// Directories may be as many as files, and so many more.
 const SPARE_DIRECTORIES: usize = 1000;
 

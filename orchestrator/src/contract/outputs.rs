@@ -78,6 +78,7 @@ async fn store_one(
         name,
         size: written.size,
         sha256: written.sha256,
+        place: None,
     })
 }
 

@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use fileyard_storage::blob::{BlobError, BlobStore, Digest};
+use fileyard_storage::{
+    blob::{BlobError, BlobStore, Digest},
+    job::Input,
+};
 use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
@@ -48,26 +51,40 @@ pub async fn stage(
     spec: &ContainerSpec,
     blobs: &BlobStore,
 ) -> Result<(), StageError> {
-    let (attempt, out) = (dirs.attempt(&spec.id), dirs.out(&spec.id));
+    let attempt = dirs.attempt(&spec.id);
+    let out = spec.input.is_some().then(|| dirs.out(&spec.id));
     let owner = rustix::process::geteuid().is_root().then(|| dirs.user(spec.user));
     blocking(move || {
         private(&attempt)?;
-        private(&out)?;
         std::fs::write(attempt.join(BOOT), boot_id())?;
+        let Some(out) = out else { return Ok(()) };
+        private(&out)?;
         match owner {
             Some(user) => chown(&out, Some(user.uid), Some(user.gid)),
             None => Ok(()),
         }
     })
     .await?;
-    let path = dirs.input(&spec.id, &spec.input);
+    let Some(input) = &spec.input else { return Ok(()) };
+    let path = dirs.input(&spec.id, input);
     if dirs.copies_input() {
-        copy(&dirs.attempt(&spec.id), &path, &spec.input, blobs).await
-    } else if has_size(&path, spec.input.size).await? {
+        copy(&dirs.attempt(&spec.id), &path, input, blobs).await
+    } else if has_size(&path, input.size).await? {
         Ok(())
     } else {
         Err(StageError::InputLost)
     }
+}
+
+/// Whether the input is in the store, with the size that it was uploaded with: asked before a
+/// container is started that would look for it there.
+///
+/// # Errors
+/// [`StageError`]; it may be repeated after any.
+pub async fn find(input: &Input, blobs: &BlobStore) -> Result<(), StageError> {
+    let first = (input.size > 0).then_some(0..1);
+    let found = blobs.get(&input.key, first).await?;
+    if found.size == input.size { Ok(()) } else { Err(StageError::InputLost) }
 }
 
 /// Whether the machine has been up since this attempt was staged. Nothing syncs what a container

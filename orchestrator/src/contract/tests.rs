@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use fileyard_storage::{
+    attempt::Contract,
     blob::{BlobKey, Digest},
     clock::Timestamp,
     id::{JobId, Tenant, UploadId},
@@ -39,6 +40,7 @@ pub(crate) fn processor() -> Processor {
         retry_on: vec![],
         max_outputs: 10,
         max_output_size: 5 << 30,
+        contract: Contract::Files,
         network: Network::None,
         params: BTreeMap::new(),
     }
@@ -68,7 +70,7 @@ pub(crate) fn job(name: &str, content: &[u8], sha256: Digest) -> Job {
 }
 
 pub(crate) fn spec_of(job: &Job, processor: &Processor) -> ContainerSpec {
-    spec(InstallId::from_u128(9), job, AttemptNo(3), processor)
+    spec(InstallId::from_u128(9), job, AttemptNo(3), processor, None)
 }
 
 #[test]
@@ -86,8 +88,9 @@ fn a_spec_names_the_input_and_fills_the_command() {
         ["-i", "/in/My_holiday.mkv", "-vf", "scale=-2:720", "/out/My_holiday.mp4"]
     );
     assert_eq!(spec.entrypoint, ["run-My_holiday"]);
-    assert_eq!(spec.input.name, "My_holiday.mkv");
-    assert_eq!((spec.input.size, spec.input.sha256), (5, Digest([7; 32])));
+    let input = spec.input.unwrap();
+    assert_eq!(input.name, "My_holiday.mkv");
+    assert_eq!((input.size, input.sha256), (5, Digest([7; 32])));
     assert_eq!((spec.limits.file_size, spec.limits.open_files), (5 << 30, 1024));
     assert_eq!(spec.id.attempt, AttemptNo(3));
 }
@@ -112,6 +115,35 @@ fn the_environment_tells_the_whole_story_and_nobody_can_change_it() {
     insta::assert_snapshot!(
         env.iter().map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join("\n")
     );
+}
+
+#[test]
+fn by_urls_it_is_handed_addresses_and_nothing_else() {
+    let job = job("a.mkv", b"12345", Digest([7; 32]));
+    let claims = urls::Claims {
+        tenant: Tenant::default(),
+        job: job.id(),
+        attempt: AttemptNo(3),
+        expires: Timestamp(5),
+    };
+    let key = urls::Key::new();
+    let addresses = Addresses::new(([10, 213, 0, 1], 8788).into(), &claims, &key);
+    let mut processor = processor();
+    processor.env = [("FILEYARD_INPUT_URL".to_owned(), "mine".to_owned())].into();
+    let of =
+        |addresses| spec(InstallId::from_u128(9), &job, AttemptNo(3), &processor, Some(addresses));
+    let spec = of(&addresses);
+    assert_eq!(spec.input, None);
+    let base = format!("http://10.213.0.1:8788/v1/{}", claims.sign(&key));
+    for (name, what) in
+        [("INPUT", "input"), ("OUTPUT", "output"), ("RESULT", "result"), ("PROGRESS", "progress")]
+    {
+        assert_eq!(spec.env[&format!("FILEYARD_{name}_URL")], format!("{base}/{what}"));
+    }
+    assert_eq!(spec.env["FILEYARD_INPUT_SIZE"], "5");
+    assert!(!format!("{addresses:?}").contains(&claims.sign(&key)), "a token is never printed");
+    let without = spec_of(&job, &processor);
+    assert!(without.input.is_some() && !without.env.contains_key("FILEYARD_INPUT_URL"));
 }
 
 /// A recorder that remembers nothing.

@@ -113,12 +113,12 @@ impl Harness {
                 open_files: 256,
             },
             reach: Reach::NOTHING,
-            input: InputFile {
+            input: Some(InputFile {
                 name: "input.txt".into(),
                 key: BlobKey::Input { tenant: Tenant::default(), upload: UploadId::new() },
                 sha256: Digest([0; 32]),
                 size: input.len() as u64,
-            },
+            }),
         };
         self.stage(&spec, input);
         spec
@@ -145,7 +145,8 @@ impl Harness {
 
     fn stage(&self, spec: &ContainerSpec, input: &str) {
         let (dirs, user) = (self.dirs(), self.dirs().user(spec.user));
-        let (path, out) = (dirs.input(&spec.id, &spec.input), dirs.out(&spec.id));
+        let file = spec.input.as_ref().expect("it was made with one");
+        let (path, out) = (dirs.input(&spec.id, file), dirs.out(&spec.id));
         fs::create_dir_all(path.parent().expect("an input is in a directory")).expect("made");
         fs::write(&path, input).expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("permitted");

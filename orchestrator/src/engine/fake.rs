@@ -5,6 +5,7 @@
 //! It isolates nothing and must never run what a stranger wrote.
 
 mod controls;
+pub mod http;
 mod networks;
 pub mod program;
 mod state;
@@ -82,10 +83,15 @@ impl FakeEngine {
         if !state.images.contains(&spec.image) {
             return Err(EngineError::NoImage(spec.image.clone()));
         }
-        let (input, out) = (self.dirs.input(&spec.id, &spec.input), self.dirs.out(&spec.id));
-        if !input.is_file() || !out.is_dir() {
-            let missing = if out.is_dir() { input } else { out };
-            return Err(EngineError::Unavailable(format!("{} is not there", missing.display())));
+        if let Some(input) = &spec.input {
+            let (input, out) = (self.dirs.input(&spec.id, input), self.dirs.out(&spec.id));
+            if !input.is_file() || !out.is_dir() {
+                let missing = if out.is_dir() { input } else { out };
+                return Err(EngineError::Unavailable(format!(
+                    "{} is not there",
+                    missing.display()
+                )));
+            }
         }
         if !spec.reach.is_nothing() && !state.networks.contains_key(&spec.id) {
             return Err(EngineError::Trouble(format!("network {} not found", spec.id)));
@@ -95,6 +101,7 @@ impl FakeEngine {
             serial: state.made,
             state: ContainerState::Created,
             signal: None,
+            env: spec.env.clone(),
             at_gate: None,
             log: Vec::new(),
         };

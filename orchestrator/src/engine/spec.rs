@@ -25,8 +25,8 @@ pub struct ContainerSpec {
     pub limits: Limits,
     /// What it can reach: with anything, the network of its own that was ensured before.
     pub reach: Reach,
-    /// The one file in `/in`, read-only.
-    pub input: InputFile,
+    /// The one file in `/in`, read-only, beside a writable `/out`; without it there is neither.
+    pub input: Option<InputFile>,
 }
 
 /// The one file in `/in`.

@@ -7,9 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use fileyard_storage::{
     StoreError,
-    attempt::{Attempt, AttemptEvent, AttemptState, Outcome},
+    attempt::{Attempt, AttemptEvent, AttemptState, Contract, Outcome},
     blob::BlobKey,
     failpoint,
+    job::Place,
 };
 use tokio::time::sleep;
 
@@ -140,10 +141,14 @@ impl Cleaner {
     }
 }
 
-/// Whether an attempt's row still needs a blob.
+/// Whether an attempt's row still needs a blob. What came by `urls` may have been stored under an
+/// earlier owner's fence; what was collected was stored by the owner that committed it.
 fn names(attempt: &Attempt, key: &BlobKey) -> bool {
     let succeeded = matches!(attempt.state, AttemptState::Ended { outcome: Outcome::Succeeded });
     match key {
+        BlobKey::Output { fence, index, .. } if attempt.contract == Contract::Urls => {
+            succeeded && attempt.given.has(Place { fence: *fence, index: *index })
+        }
         BlobKey::Output { fence, .. } => succeeded && *fence == attempt.fence,
         BlobKey::Log { fence, .. } => attempt.log.as_ref().is_some_and(|log| log.fence == *fence),
         _ => true,

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use fileyard_storage::{
     StoreError,
-    attempt::{AttemptEvent, StoredLog},
+    attempt::{AttemptEvent, Contract, StoredLog},
     blob::{BlobError, BlobKey, Recorder},
     failpoint,
     id::Fence,
@@ -15,10 +15,10 @@ use fileyard_storage::{
 };
 use serde_json::Value;
 
-use super::{AttemptRows, Halt, Owner, start::crash_loop};
+use super::{Halt, Owner, serve, start::crash_loop};
 use crate::{
     Inner,
-    contract::{self, CollectError},
+    contract::{self, AttemptRows, CollectError},
     engine::ContainerId,
     log,
     processor::Processor,
@@ -40,8 +40,13 @@ impl Owner {
             return Ok(());
         };
         self.slot = None;
+        // The row takes nothing more since the exit is in it; this ends what was on its way.
+        let trouble = self.close_desk().await;
         self.pump().finish().await;
-        let collected = self.outcome(&exit, cause).await?;
+        let collected = match self.contract {
+            Contract::Files => self.outcome(&exit, cause).await,
+            Contract::Urls => self.outcome_by_urls(&exit, cause, trouble.as_deref()).await?,
+        };
         store_log(&self.inner, &self.id, self.fence).await;
         failpoint::hit("before-commit");
         match collected {
@@ -53,23 +58,52 @@ impl Owner {
         }
     }
 
-    async fn outcome(
-        &mut self,
-        exit: &ExitFacts,
-        cause: Option<StopCause>,
-    ) -> Result<Collected, Halt> {
-        if self.job.crashes >= MAX_CRASHES {
-            return Ok(Collected::Failed(Verdict::Bad(crash_loop(self.job.crashes))));
-        }
-        // Nothing has synced what the container wrote, and its engine may not know how it ended.
-        if !contract::same_boot(&self.inner.dirs, &self.id) {
-            let words = "the machine went down before its outputs were stored";
-            return Ok(Collected::Failed(settle::infrastructure(&self.job, words)));
+    async fn outcome(&self, exit: &ExitFacts, cause: Option<StopCause>) -> Collected {
+        if let Some(verdict) = self.beyond_judging() {
+            return Collected::Failed(verdict);
         }
         match settle::judge(&self.job, &self.processor, exit, cause) {
-            Verdict::Good => Ok(self.outputs(&self.processor).await),
-            verdict => Ok(Collected::Failed(verdict)),
+            Verdict::Good => self.outputs(&self.processor).await,
+            verdict => Collected::Failed(verdict),
         }
+    }
+
+    /// What came by addresses is stored already: its row says what it is.
+    async fn outcome_by_urls(
+        &self,
+        exit: &ExitFacts,
+        cause: Option<StopCause>,
+        trouble: Option<&str>,
+    ) -> Result<Collected, Halt> {
+        let row = self.given().await?;
+        if let Some(verdict) = self.beyond_judging() {
+            return Ok(Collected::Failed(verdict));
+        }
+        let by_itself = matches!(cause, None | Some(StopCause::OutputLimit));
+        if let Some(words) = row.given.over.clone().filter(|_| by_itself) {
+            return Ok(self.refuse(&self.processor, ReasonCode::OutputLimit, words));
+        }
+        if let Some(verdict) = settle::cut_off(&self.job, exit, cause, trouble) {
+            return Ok(Collected::Failed(verdict));
+        }
+        Ok(match settle::judge(&self.job, &self.processor, exit, cause) {
+            Verdict::Good => match serve::result(&row) {
+                Ok(result) => Collected::Outputs(result, row.given.manifest()),
+                Err(words) => self.refuse(&self.processor, ReasonCode::BadOutput, words),
+            },
+            verdict => Collected::Failed(verdict),
+        })
+    }
+
+    /// What is settled before its exit is looked at.
+    fn beyond_judging(&self) -> Option<Verdict> {
+        if self.job.crashes >= MAX_CRASHES {
+            return Some(Verdict::Bad(crash_loop(self.job.crashes)));
+        }
+        // Nothing has synced what the container wrote, and its engine may not know how it ended.
+        let lost = !contract::same_boot(&self.inner.dirs, &self.id);
+        let words = "the machine went down before its outputs were stored";
+        lost.then(|| settle::infrastructure(&self.job, words))
     }
 
     async fn outputs(&self, processor: &Processor) -> Collected {

@@ -15,7 +15,7 @@ impl Owner {
     /// Sees to it that the attempt's network is there, unless it needs none or this owner has seen
     /// to it before.
     pub(super) async fn network(&mut self) -> Result<Option<Gateway>, EngineError> {
-        let reach = contract::reach(&self.processor);
+        let reach = contract::reach(&self.processor, self.listener());
         if reach.is_nothing() || self.gateway.is_some() {
             return Ok(self.gateway);
         }

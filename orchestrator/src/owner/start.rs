@@ -4,16 +4,17 @@
 use std::sync::Arc;
 
 use fileyard_storage::{
+    attempt::Contract,
     failpoint,
     job::{OwnerEvent, Reason, ReasonCode},
 };
 
 use tokio::time::sleep;
 
-use super::{Halt, Owner, PAUSE};
+use super::{Halt, Owner, PAUSE, serve::NotServed};
 use crate::{
-    contract::{self, StageError},
-    engine::{ContainerSpec, EngineError},
+    contract::{self, StageError, urls::Addresses},
+    engine::{ContainerSpec, EngineError, Gateway},
     settle::{self, MAX_CRASHES, Verdict},
 };
 
@@ -35,8 +36,11 @@ impl Owner {
             return self.conclude(settle::infrastructure(&self.job, detail)).await;
         }
         let processor = Arc::clone(&self.processor);
-        let spec = contract::spec(self.id.install, &self.job, self.id.attempt, &processor);
-        match self.ensure_started(&spec).await {
+        if processor.contract != self.contract {
+            let detail = "its processor has another contract now";
+            return self.conclude(settle::infrastructure(&self.job, detail)).await;
+        }
+        match self.ensure_started().await {
             Ok(()) => {
                 failpoint::hit("started");
                 self.own(OwnerEvent::Started).await
@@ -51,7 +55,15 @@ impl Owner {
         }
     }
 
-    async fn ensure_started(&mut self, spec: &ContainerSpec) -> Result<(), Trouble> {
+    async fn ensure_started(&mut self) -> Result<(), Trouble> {
+        let addresses = match self.contract {
+            Contract::Files => None,
+            // Bound before there is a container that could find nobody there.
+            Contract::Urls => Some(self.serve_to_start().await?),
+        };
+        let (install, processor) = (self.id.install, Arc::clone(&self.processor));
+        let spec =
+            &contract::spec(install, &self.job, self.id.attempt, &processor, addresses.as_ref());
         let engine = Arc::clone(&self.inner.parts.engine);
         // Staging belongs to a container that is not there yet: one that is may be writing.
         if self.heard(engine.inspect(&spec.id).await)?.is_none() {
@@ -70,11 +82,20 @@ impl Owner {
         self.heard(started).map(drop)
     }
 
+    async fn serve_to_start(&mut self) -> Result<Addresses, Trouble> {
+        let blameless = |error: NotServed| Trouble::Infrastructure(error.to_string());
+        let network = self.network_to_start_on().await;
+        let gateway = self.heard(network).map_err(Trouble::blameless)?;
+        let Gateway { address } = gateway.ok_or(NotServed::NotOffered).map_err(blameless)?;
+        self.serve(address).await.map_err(blameless)?;
+        self.addresses().ok_or_else(|| blameless(NotServed::NotOffered))
+    }
+
     /// A store that is away is waited for here, however long: no attempt is spent on it.
     async fn stage(&self, spec: &ContainerSpec) -> Result<(), Trouble> {
         let mut failures = 0;
         loop {
-            match contract::stage(&self.inner.dirs, spec, &self.inner.parts.blobs).await {
+            match self.try_stage(spec).await {
                 Err(error @ (StageError::Unavailable(_) | StageError::NoSpace(_))) => {
                     tracing::warn!(%error, failures, "could not stage the input; trying again");
                     sleep(settle::backoff(failures).max(PAUSE)).await;
@@ -82,6 +103,15 @@ impl Owner {
                 }
                 staged => return Ok(staged?),
             }
+        }
+    }
+
+    async fn try_stage(&self, spec: &ContainerSpec) -> Result<(), StageError> {
+        let blobs = &self.inner.parts.blobs;
+        contract::stage(&self.inner.dirs, spec, blobs).await?;
+        match spec.input {
+            Some(_) => Ok(()),
+            None => contract::find(&self.job.asked.input, blobs).await,
         }
     }
 

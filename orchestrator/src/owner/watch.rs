@@ -34,7 +34,11 @@ impl Owner {
         self.pump();
         loop {
             self.network_found_again().await;
+            self.serve_again().await;
             let ran = self.vitals.elapsed();
+            if matches!(self.job.phase(), Some(Phase::Running)) && self.is_over() {
+                self.own(OwnerEvent::Stop { cause: StopCause::OutputLimit }).await?;
+            }
             if matches!(self.job.phase(), Some(Phase::Running)) && ran >= timeout {
                 self.own(OwnerEvent::Stop { cause: StopCause::TimedOut }).await?;
             }
@@ -66,6 +70,7 @@ impl Owner {
             };
             tokio::select! {
                 _ = hint.changed() => {}
+                () = self.over() => {}
                 () = sleep(POLL.min(until_timeout)) => {}
             }
         }

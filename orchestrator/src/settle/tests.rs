@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fileyard_storage::{
+    attempt::Contract,
     blob::{BlobKey, Digest},
     clock::Timestamp,
-    id::{JobId, Tenant, UploadId},
-    job::{Input, NewJob},
+    id::{AttemptNo, Fence, JobId, Tenant, UploadId},
+    job::{Event, Input, NewJob},
 };
 
 use super::*;
@@ -34,6 +35,7 @@ fn processor(retries: u32, retry_on: &[ReasonCode]) -> Processor {
         retry_on: retry_on.to_vec(),
         max_outputs: 1,
         max_output_size: 1,
+        contract: Contract::Files,
         network: Network::None,
         params: BTreeMap::new(),
     }
@@ -71,6 +73,48 @@ fn verdict(job: &Job, processor: &Processor, exit: &ExitFacts, stop: Option<Stop
         Verdict::Bad(reason) => reason.code.as_str().into(),
         Verdict::Again { budget, .. } => format!("again ({budget:?})"),
     }
+}
+
+#[test]
+fn a_program_is_not_blamed_for_a_server_that_failed_it() {
+    let said = |job: &Job, code, stopped, trouble| match cut_off(
+        job,
+        &exit(code, false),
+        stopped,
+        trouble,
+    ) {
+        Some(Verdict::Again { budget: Budget::Infrastructure, detail, .. }) => detail,
+        other => format!("{other:?}"),
+    };
+    let away = |at: EventKind| {
+        let mut job = job();
+        job.attempt = Some(AttemptNo(2));
+        let event = |kind, attempt| Event {
+            at: Timestamp(0),
+            kind,
+            attempt: Some(AttemptNo(attempt)),
+            fence: Fence(1),
+            detail: None,
+        };
+        job.events = vec![event(EventKind::Adopted, 1), event(EventKind::Exited, 1)];
+        let mut own = [event(EventKind::Exited, 2), event(EventKind::Adopted, 2)];
+        if at == EventKind::Started {
+            own.reverse();
+        }
+        job.events.extend(own);
+        job
+    };
+    let (fresh, told) = (job(), Some("no space is left"));
+    assert_eq!(
+        said(&fresh, 1, None, told),
+        "its program was told: no space is left; and then it exited with code 1"
+    );
+    assert!(said(&away(EventKind::Started), 1, None, None).starts_with("the server was away"));
+    assert_eq!(said(&away(EventKind::Exited), 1, None, None), "None", "it had exited before");
+    assert_eq!(said(&fresh, 1, None, None), "None");
+    assert_eq!(said(&fresh, 0, None, told), "None");
+    assert_eq!(said(&fresh, 139, None, told), "None");
+    assert_eq!(said(&fresh, 1, Some(StopCause::TimedOut), told), "None");
 }
 
 #[test]

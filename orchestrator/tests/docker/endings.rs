@@ -97,7 +97,7 @@ async fn a_limit_below_docker_s_own_is_rejected_in_its_words() {
 async fn an_input_that_the_daemon_does_not_see_is_nobody_s_fault_but_ours() {
     let (it, engine) = docker();
     let spec = it.spec(&["exit", "0"]);
-    fs::remove_file(it.dirs().input(&spec.id, &spec.input)).unwrap();
+    fs::remove_file(it.dirs().input(&spec.id, spec.input.as_ref().unwrap())).unwrap();
     match engine.start(&spec).await {
         Err(EngineError::Trouble(words)) => {
             assert!(words.contains("data directory"), "{words}");

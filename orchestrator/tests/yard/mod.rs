@@ -20,7 +20,7 @@ use fileyard_orchestrator::{
 };
 use fileyard_storage::{
     Store,
-    attempt::AttemptState,
+    attempt::{AttemptState, Contract},
     blob::{BlobConfig, BlobStore},
     clock::{Clock, ManualClock, Timestamp},
     id::{AttemptNo, InstallId, JobId},
@@ -111,6 +111,7 @@ impl Yard {
             disk: Disk::new(self.home.path(), self.min_free),
             concurrency: 2,
             queue_timeout: None,
+            urls: None,
         })
     }
 
@@ -213,6 +214,7 @@ fn processor() -> Processor {
         retry_on: Vec::new(),
         max_outputs: 10,
         max_output_size: 1 << 20,
+        contract: Contract::Files,
         network: Network::None,
         params: BTreeMap::new(),
     }

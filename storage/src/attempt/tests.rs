@@ -6,9 +6,12 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
-use super::{Attempt, AttemptEvent, AttemptState, Outcome, PendingMultipart, StoredLog};
+use super::{
+    Attempt, AttemptEvent, AttemptState, Contract, Gift, GivenOutput, GivenResult, Outcome,
+    PendingMultipart, Stored, StoredLog,
+};
 use crate::{
-    blob::BlobKey,
+    blob::{BlobKey, Digest},
     conformance::sample::{FIRST, T0, exit, job, multipart},
     id::Fence,
 };
@@ -16,7 +19,7 @@ use crate::{
 fn live() -> Attempt {
     let mut job = job();
     job.fence = Fence(5);
-    Attempt::new(&job, FIRST, "fake", T0)
+    Attempt::new(&job, FIRST, "fake", Contract::Files, T0)
 }
 
 fn log(fence: u64) -> AttemptEvent {
@@ -27,6 +30,24 @@ fn log(fence: u64) -> AttemptEvent {
 fn begin(id: &str) -> AttemptEvent {
     let pending = PendingMultipart { key: BlobKey::Probe, multipart: multipart(id) };
     AttemptEvent::BeginMultipart { pending }
+}
+
+fn give(fence: u64, gift: Gift) -> AttemptEvent {
+    AttemptEvent::Give { fence: Fence(fence), gift }
+}
+
+fn begin_output(fence: u64, name: &str) -> AttemptEvent {
+    give(fence, Gift::Begin { name: name.into() })
+}
+
+fn store(fence: u64, index: u32) -> AttemptEvent {
+    let stored =
+        Stored { content_type: "text/plain".into(), size: 3, sha256: Digest([index as u8; 32]) };
+    give(fence, Gift::Store { index, stored })
+}
+
+fn result(words: &str) -> AttemptEvent {
+    give(5, Gift::Result { result: GivenResult::Invalid { words: words.into() } })
 }
 
 fn end(outcome: Outcome) -> AttemptEvent {
@@ -40,7 +61,8 @@ fn the_whole_grid() {
     };
     let states = [
         after(&[]),
-        after(&[begin("m1"), AttemptEvent::Exit { exit: exit(0) }]),
+        after(&[begin_output(5, "a"), store(5, 0), begin_output(5, "a"), begin_output(5, "b")]),
+        after(&[begin_output(5, "a"), begin("m1"), AttemptEvent::Exit { exit: exit(0) }]),
         after(&[begin("m1"), end(Outcome::Retried)]),
         after(&[begin("m1"), end(Outcome::Cancelled), AttemptEvent::Remove]),
     ];
@@ -49,6 +71,13 @@ fn the_whole_grid() {
         ("exit 3", AttemptEvent::Exit { exit: exit(3) }),
         ("end as failed", end(Outcome::Failed)),
         ("begin multipart m2", begin("m2")),
+        ("begin a by 5", begin_output(5, "a")),
+        ("begin a by 4", begin_output(4, "a")),
+        ("store 1 by 5", store(5, 1)),
+        ("store 1 by 6", store(6, 1)),
+        ("drop 1", give(5, Gift::Drop { index: 1 })),
+        ("result", result("no JSON")),
+        ("over", give(5, Gift::Over { words: "too much".into() })),
         ("log of 4", log(4)),
         ("log of 5", log(5)),
         ("log of 6", log(6)),
@@ -83,6 +112,16 @@ fn describe(attempt: &Attempt) -> String {
     if let Some(log) = &attempt.log {
         write!(text, " log of {}", log.fence).unwrap();
     }
+    for GivenOutput { place, name, stored } in &attempt.given.outputs {
+        let stored = if stored.is_some() { "" } else { "..." };
+        write!(text, " {}-{}:{name}{stored}", place.fence, place.index).unwrap();
+    }
+    if attempt.given.result.is_some() {
+        text.push_str(" result");
+    }
+    if attempt.given.over.is_some() {
+        text.push_str(" over");
+    }
     for pending in &attempt.multiparts {
         write!(text, " {}", pending.multipart.id).unwrap();
     }
@@ -97,6 +136,9 @@ fn any_event() -> impl Strategy<Value = AttemptEvent> {
         outcome.prop_map(end),
         "m[0-9]".prop_map(|id| begin(&id)),
         (4..10_u64).prop_map(log),
+        (5..7_u64, "[ab]").prop_map(|(fence, name)| begin_output(fence, &name)),
+        (5..7_u64, 0..6_u32).prop_map(|(fence, index)| store(fence, index)),
+        (0..6_u32).prop_map(|index| give(5, Gift::Drop { index })),
         Just(AttemptEvent::Remove),
     ]
 }
@@ -122,11 +164,22 @@ proptest! {
                     open.clear();
                 }
                 AttemptEvent::StoreLog { log } => prop_assert!(log.fence >= before.fence),
+                AttemptEvent::Give { fence, .. } => {
+                    prop_assert!(before.takes());
+                    prop_assert_eq!(*fence, before.fence);
+                }
                 AttemptEvent::End { .. } | AttemptEvent::Adopt { .. } | AttemptEvent::Exit { .. } => {
                     prop_assert_eq!(before.state, AttemptState::Live);
                 }
             }
             prop_assert_eq!(&attempt.multiparts, &open);
+            // A place is taken once, and a name has one output.
+            let mut places: Vec<_> = attempt.given.outputs.iter().map(|it| it.place.index).collect();
+            places.dedup();
+            prop_assert_eq!(places.len(), attempt.given.outputs.len());
+            prop_assert!(places.iter().all(|index| *index < attempt.given.begun));
+            let manifest = attempt.given.manifest();
+            prop_assert!(manifest.windows(2).all(|two| two[0].name < two[1].name));
             prop_assert_eq!((attempt.job, attempt.no), (before.job, before.no));
         }
     }

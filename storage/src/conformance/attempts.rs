@@ -2,15 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+use serde_json::json;
+
 use super::sample::{
     FIRST, T0, adopt, claim, claimed, collecting, exit, exited, fail, multipart, own, retry,
     started, succeed, t,
 };
 use crate::{
     Store, StoreError,
-    attempt::{AttemptEvent, AttemptState, Outcome, PendingMultipart, StoredLog},
+    attempt::{
+        AttemptEvent, AttemptState, Gift, Given, GivenResult, Outcome, PendingMultipart, Stored,
+        StoredLog,
+    },
+    blob::Digest,
     id::{AttemptNo, Fence, JobId},
-    job::{Budget, Gone, JobEvent, ReasonCode, Refusal},
+    job::{Budget, Gone, Job, JobEvent, OwnerEvent, Place, ReasonCode, Refusal},
 };
 
 fn log(fence: Fence) -> AttemptEvent {
@@ -86,6 +92,54 @@ pub(crate) async fn what_a_job_decides_is_refused_to_an_attempt_alone(store: &im
         assert!(matches!(refused, Err(StoreError::Refused(Refusal::OnlyTogether { .. }))));
     }
     assert_eq!(store.attempt(job.id(), FIRST).await.unwrap(), before);
+}
+
+pub(crate) async fn what_a_program_gives_is_kept_and_ends_with_its_exit(store: &impl Store) {
+    let give = async |job: &Job, gift: Gift| {
+        let event = AttemptEvent::Give { fence: job.fence, gift };
+        store.apply_to_attempt(job.id(), FIRST, event).await
+    };
+    let stored = |n| Stored { content_type: "text/plain".into(), size: n, sha256: Digest([1; 32]) };
+    let begin = |name: &str| Gift::Begin { name: name.into() };
+    let first = started(store).await;
+    for (index, name) in (0..).zip(["b", "a", "b"]) {
+        give(&first, begin(name)).await.unwrap();
+        give(&first, Gift::Store { index, stored: stored(index.into()) }).await.unwrap();
+    }
+    give(&first, begin("lost with its owner")).await.unwrap();
+    // An adopter keeps what is stored, at the place where its first owner put it.
+    let job = store.apply(first.id(), adopt(first.fence, Gone::LockHeld), T0).await.unwrap();
+    let late = give(&first, Gift::Store { index: 3, stored: stored(9) }).await;
+    assert!(matches!(late, Err(StoreError::Refused(Refusal::Stale { .. }))), "{late:?}");
+    give(&job, begin("c")).await.unwrap();
+    give(&job, Gift::Store { index: 4, stored: stored(4) }).await.unwrap();
+    let value = json!({"pages": 3});
+    let result = GivenResult::Valid { value: value.clone() };
+    let attempt = give(&job, Gift::Result { result }).await.unwrap();
+    assert_eq!(store.attempt(job.id(), FIRST).await.unwrap().as_ref(), Some(&attempt));
+
+    let manifest = attempt.given.manifest();
+    let named = manifest.iter().map(|it| (&it.name[..], it.size, it.place.unwrap()));
+    let place = |fence, index| Place { fence, index };
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [
+            ("a", 1, place(first.fence, 1)),
+            ("b", 2, place(first.fence, 2)),
+            ("c", 4, place(job.fence, 4)),
+        ]
+    );
+    let job = own(store, &job, exited(0)).await.unwrap();
+    let late = give(&job, begin("d")).await;
+    assert!(matches!(late, Err(StoreError::Refused(Refusal::NoSuchEdge { .. }))), "{late:?}");
+    let done = OwnerEvent::Succeed { result: value, outputs: manifest.clone() };
+    let job = own(store, &job, done).await.unwrap();
+    for (index, output) in (0..).zip(&manifest) {
+        assert_eq!(job.output_key(index), Some(attempt.output_key(output.place.unwrap())));
+    }
+    assert_eq!(job.output_key(3), None);
+    let gone = store.apply_to_attempt(job.id(), FIRST, AttemptEvent::Remove).await.unwrap();
+    assert_eq!(gone.given, Given::default(), "its job has it all");
 }
 
 pub(crate) async fn a_log_of_an_older_owner_is_refused(store: &impl Store) {

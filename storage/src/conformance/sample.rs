@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     Store, StoreError,
+    attempt::Contract,
     blob::{BlobKey, Digest},
     clock::Timestamp,
     id::{AttemptNo, BatchId, Fence, JobId, Tenant, UploadId},
@@ -124,7 +125,7 @@ pub(crate) async fn own(
 }
 
 pub(crate) fn claim() -> JobEvent {
-    JobEvent::Claim { engine: "fake".into(), lease_until: t(30_000) }
+    JobEvent::Claim { engine: "fake".into(), contract: Contract::Files, lease_until: t(30_000) }
 }
 
 pub(crate) fn adopt(from: Fence, gone: Gone) -> JobEvent {
@@ -158,6 +159,7 @@ pub(crate) fn succeed() -> OwnerEvent {
         content_type: "image/png".into(),
         size: u64::MAX - u64::from(i),
         sha256: Digest([i; 32]),
+        place: None,
     };
     OwnerEvent::Succeed {
         result: json!({"is": "failed", "deep": [1, -2.5, 18_446_744_073_709_551_615_u64, null, "é"]}),

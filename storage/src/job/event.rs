@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Budget, ExitFacts, Output, Progress, Reason, StopCause, WaitingFor};
 use crate::{
+    attempt::Contract,
     clock::Timestamp,
     id::{AttemptNo, Fence},
 };
@@ -61,6 +62,8 @@ pub enum JobEvent {
     Claim {
         /// The engine that will run it.
         engine: String,
+        /// How its container will be given its work.
+        contract: Contract,
         /// Until when the owner may be silent.
         lease_until: Timestamp,
     },

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    Event, EventKind, ExitFacts, Job, JobState, Output, Phase, Progress, Reason, ReasonCode,
+    Event, EventKind, ExitFacts, Job, JobState, Output, Phase, Place, Progress, Reason, ReasonCode,
     StopCause, WaitingFor,
 };
 use crate::{
@@ -35,7 +35,10 @@ fn every_state_reads_back() {
         content_type: "image/png".into(),
         size: u64::MAX,
         sha256: Digest([255; 32]),
+        place: None,
     };
+    let placed =
+        Output { place: Some(Place { fence: Fence(u64::MAX), index: u32::MAX }), ..output.clone() };
     let cause = StopCause::OutputLimit;
     let phases = [
         Phase::Starting,
@@ -61,7 +64,7 @@ fn every_state_reads_back() {
             not_before: Some(t(-1)),
             waiting_for: Some(WaitingFor::ProcessorRemoved),
         },
-        JobState::Succeeded { result, outputs: vec![output.clone(), output] },
+        JobState::Succeeded { result, outputs: vec![output, placed] },
         JobState::Succeeded { result: json!(null), outputs: Vec::new() },
         JobState::Failed {
             reason: Reason { code: ReasonCode::Exit, exit_code: Some(3), message: String::new() },

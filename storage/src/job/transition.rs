@@ -10,7 +10,7 @@ use super::{
     StateName, WaitingFor,
 };
 use crate::{
-    attempt::{Attempt, AttemptChange, AttemptEvent, Outcome},
+    attempt::{Attempt, AttemptChange, AttemptEvent, Contract, Outcome},
     clock::Timestamp,
     id::{AttemptNo, Fence},
 };
@@ -87,8 +87,8 @@ impl Job {
     pub fn apply(&self, event: &JobEvent, now: Timestamp) -> Result<Change, Refusal> {
         let mut next = self.clone();
         let attempt = match event {
-            JobEvent::Claim { engine, lease_until } => {
-                next.claim(engine, *lease_until, now).map(Some)
+            JobEvent::Claim { engine, contract, lease_until } => {
+                next.claim(engine, *contract, *lease_until, now).map(Some)
             }
             JobEvent::Adopt { from, gone, lease_until } => {
                 next.adopt(*from, *gone, *lease_until, now).map(Some)
@@ -104,6 +104,7 @@ impl Job {
     fn claim(
         &mut self,
         engine: &str,
+        contract: Contract,
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<AttemptChange, Refusal> {
@@ -118,7 +119,7 @@ impl Job {
         self.fence = self.fence.next();
         self.state = running(Phase::Starting, lease_until);
         self.happened(EventKind::Claimed, None, now);
-        Ok(AttemptChange::Begin(Attempt::new(self, no, engine, now)))
+        Ok(AttemptChange::Begin(Attempt::new(self, no, engine, contract, now)))
     }
 
     fn adopt(

@@ -29,7 +29,8 @@ async fn yard(url: &str, content: &[u8]) -> Yard {
 }
 
 async fn put(blobs: &BlobStore, spec: &ContainerSpec, content: &[u8]) -> Written {
-    let mut writer = blobs.writer(spec.input.key.clone(), 1 << 20, Arc::new(Nobody));
+    let mut writer =
+        blobs.writer(spec.input.as_ref().unwrap().key.clone(), 1 << 20, Arc::new(Nobody));
     writer.write(Bytes::copy_from_slice(content)).await.unwrap();
     writer.finish().await.unwrap()
 }
@@ -40,7 +41,7 @@ impl Yard {
     }
 
     fn input(&self) -> PathBuf {
-        self.dirs.input(&self.spec.id, &self.spec.input)
+        self.dirs.input(&self.spec.id, self.spec.input.as_ref().unwrap())
     }
 }
 
@@ -79,7 +80,7 @@ async fn a_local_input_is_bound_as_it_is() {
 async fn an_input_that_is_gone_or_changed_is_lost() {
     for url in ["", "memory://"] {
         let yard = yard(url, b"content").await;
-        yard.blobs.delete(&yard.spec.input.key).await.unwrap();
+        yard.blobs.delete(&yard.spec.input.as_ref().unwrap().key).await.unwrap();
         assert!(matches!(yard.stage().await, Err(StageError::InputLost)), "{url}: gone");
         put(&yard.blobs, &yard.spec, b"longer content").await;
         assert!(matches!(yard.stage().await, Err(StageError::InputLost)), "{url}: other size");

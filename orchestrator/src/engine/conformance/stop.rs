@@ -50,7 +50,8 @@ pub async fn only_its_own_install_is_listed(it: &Harness) {
     for path in [it.dirs().out(&strange.id), it.dirs().attempt(&strange.id).join("in")] {
         std::fs::create_dir_all(path).expect("made");
     }
-    std::fs::write(it.dirs().input(&strange.id, &strange.input), "").expect("written");
+    std::fs::write(it.dirs().input(&strange.id, strange.input.as_ref().expect("an input")), "")
+        .expect("written");
     for spec in [&running, &strange] {
         assert_eq!(it.engine.start(spec).await, Ok(ContainerState::Running));
     }

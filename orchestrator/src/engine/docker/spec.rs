@@ -55,7 +55,7 @@ pub(super) fn body(
         }),
         host_config: Some(HostConfig {
             mounts: Some(mounts(spec, dirs)),
-            tmpfs: Some(tmpfs(spec.limits, &spec.input.name, image)),
+            tmpfs: Some(tmpfs(spec, image)),
             network_mode: Some(if spec.reach.is_nothing() {
                 "none".into()
             } else {
@@ -112,8 +112,9 @@ fn mounts(spec: &ContainerSpec, dirs: &HostDirs) -> Vec<Mount> {
         }),
         ..Mount::default()
     };
+    let Some(input) = &spec.input else { return Vec::new() };
     vec![
-        bind(dirs.input(&spec.id, &spec.input), format!("/in/{}", spec.input.name), true),
+        bind(dirs.input(&spec.id, input), format!("/in/{}", input.name), true),
         bind(dirs.out(&spec.id), "/out".into(), false),
     ]
 }
@@ -121,13 +122,22 @@ fn mounts(spec: &ContainerSpec, dirs: &HostDirs) -> Vec<Mount> {
 /// `/tmp`, and every volume that the image declares: those would be made on the host's disk, where
 /// nothing bounds them. Programs may be run from there: unpacking and just-in-time compilers do,
 /// and `/out` has to allow it anyway.
-fn tmpfs(limits: Limits, input: &str, image: &ImageConfig) -> HashMap<String, String> {
+fn tmpfs(spec: &ContainerSpec, image: &ImageConfig) -> HashMap<String, String> {
+    tmpfs_beside(spec.limits, spec.input.as_ref().map(|input| &input.name[..]), image)
+}
+
+fn tmpfs_beside(
+    limits: Limits,
+    input: Option<&str>,
+    image: &ImageConfig,
+) -> HashMap<String, String> {
     let options = format!("rw,nosuid,nodev,exec,size={},mode=1777", limits.tmp);
-    let input = format!("/in/{input}");
+    let mounted = input.map(|input| format!("/in/{input}"));
     let volumes = image.volumes.iter().flatten().map(|path| normal(path));
     // What lies in /out is collected from the host's side of it, so nothing may cover it there.
-    let free = |path: &String| {
-        *path != input && path != "/" && path != "/out" && !path.starts_with("/out/")
+    let free = |path: &String| match &mounted {
+        Some(input) => path != input && path != "/" && path != "/out" && !path.starts_with("/out/"),
+        None => path != "/",
     };
     volumes.filter(free).chain(["/tmp".into()]).map(|path| (path, options.clone())).collect()
 }
@@ -193,8 +203,16 @@ mod tests {
             volumes: Some(volumes.map(str::to_owned).into()),
             ..ImageConfig::default()
         };
-        let mut covered: Vec<_> = tmpfs(limits, "a.txt", &image).into_keys().collect();
-        covered.sort();
-        assert_eq!(covered, ["/a/b", "/c/d", "/f", "/tmp"]);
+        let covered = |input| {
+            let mut paths: Vec<_> = tmpfs_beside(limits, input, &image).into_keys().collect();
+            paths.sort();
+            paths
+        };
+        assert_eq!(covered(Some("a.txt")), ["/a/b", "/c/d", "/f", "/tmp"]);
+        // By `urls` nothing is mounted, so a volume there is memory like any other.
+        assert_eq!(
+            covered(None),
+            ["/a/b", "/c/d", "/f", "/in/a.txt", "/out", "/out/sub", "/out/x", "/tmp"]
+        );
     }
 }

@@ -97,6 +97,12 @@ impl FakeEngine {
         self.shared.lock().containers.iter().map(|(id, it)| (*id, it.state.clone())).collect()
     }
 
+    /// A variable in a container's environment.
+    #[must_use]
+    pub fn env(&self, id: &ContainerId, name: &str) -> Option<String> {
+        self.shared.lock().containers.get(id)?.env.get(name).cloned()
+    }
+
     /// Whether a container waits at this gate now.
     #[must_use]
     pub fn is_at_gate(&self, id: &ContainerId, gate: &str) -> bool {

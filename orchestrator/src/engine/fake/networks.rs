@@ -1,13 +1,25 @@
 //! Networks of a fake engine: a note of who has one. Its containers are tasks of this process and
-//! reach whatever the process does, so the gateway of each is this machine's loopback.
+//! reach whatever the process does, so the gateway of each is an address of this machine's loopback:
+//! one of its own, and the same whoever asks.
 
-use std::net::Ipv4Addr;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::Ipv4Addr,
+};
 
 use async_trait::async_trait;
 use fileyard_storage::id::InstallId;
 
 use super::{ContainerId, EngineError, FakeEngine};
 use crate::engine::{ContainerState, Gateway, Networks, Reach};
+
+/// Of 127.0.0.0/8, all of which is this machine.
+fn gateway(id: &ContainerId) -> Ipv4Addr {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    let [a, b, c, ..] = hasher.finish().to_le_bytes();
+    Ipv4Addr::new(127, a.clamp(1, 254), b, c.clamp(1, 254))
+}
 
 #[async_trait]
 impl Networks for FakeEngine {
@@ -20,7 +32,7 @@ impl Networks for FakeEngine {
         *state.network_asks.entry(*id).or_default() += 1;
         drop(state);
         self.shared.changed(None);
-        Ok(Gateway { address: Ipv4Addr::LOCALHOST.into() })
+        Ok(Gateway { address: gateway(id).into() })
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {

@@ -1,4 +1,5 @@
-//! The program in the image `fake`: a list of verbs, done in order.
+//! The program in the image `fake`: a list of verbs, done in order. It speaks the contract that its
+//! environment says: directories, or addresses.
 //!
 //! | verb | what it does |
 //! | --- | --- |
@@ -7,6 +8,7 @@
 //! | `write NAME TEXT` | an output; makes its directories. A name beginning with `/` is read-only: exit 1 |
 //! | `result JSON` | `result.json`, as given |
 //! | `copy` | the input, as an output of its name |
+//! | `progress TEXT` | how far it is |
 //! | `exit N` | leaves |
 //! | `flaky N` | exit 75 unless `FILEYARD_ATTEMPT` is at least N |
 //! | `signal N` | dies by that signal: exits 128 + N |
@@ -23,17 +25,18 @@ use std::{fs, io, net::TcpStream, path::Path};
 
 use fileyard_storage::{clock::Timestamp, job::ExitFacts};
 
-use super::FakeEngine;
+use super::{FakeEngine, http};
 use crate::engine::{ContainerSpec, ContainerState, LogStream, Signal};
 
 /// Runs it to its end, unless the container is removed before.
 pub(super) async fn run(engine: FakeEngine, spec: ContainerSpec, serial: u64) {
-    let words = if spec.command.is_empty() {
-        script(&fs::read_to_string(engine.dirs.input(&spec.id, &spec.input)).unwrap_or_default())
-    } else {
-        spec.command.clone()
+    let words = if spec.command.is_empty() { None } else { Some(spec.command.clone()) };
+    let mut process = Process { stubborn: false, engine, spec };
+    let words = match words {
+        Some(words) => words,
+        None => script(&String::from_utf8_lossy(&process.input().await.unwrap_or_default())),
     };
-    let process = Process { stubborn: words.iter().any(|w| w == "stubborn"), engine, spec };
+    process.stubborn = words.iter().any(|word| word == "stubborn");
     let Some(exit) = process.run(serial, &words).await else { return };
     let Process { engine, spec, .. } = process;
     let facts = ExitFacts {
@@ -74,7 +77,7 @@ impl Process {
         let mut words = words.iter().map(String::as_str);
         loop {
             let next = match words.next() {
-                Some(verb) => self.verb(serial, verb, &mut words).unwrap_or_else(|error| {
+                Some(verb) => self.verb(serial, verb, &mut words).await.unwrap_or_else(|error| {
                     self.print(serial, LogStream::Stderr, &format!("fake: {verb}: {error}"));
                     exit(if error.kind() == io::ErrorKind::InvalidInput { 64 } else { 1 })
                 }),
@@ -92,11 +95,11 @@ impl Process {
         }
     }
 
-    fn verb<'a>(
+    async fn verb<'a>(
         &self,
         serial: u64,
         verb: &str,
-        words: &mut impl Iterator<Item = &'a str>,
+        words: &mut (impl Iterator<Item = &'a str> + Send),
     ) -> io::Result<Next> {
         let mut word = || words.next().ok_or_else(|| usage("an argument is missing"));
         match verb {
@@ -115,12 +118,19 @@ impl Process {
                 let line = format!("fake: dial {address}: {outcome}");
                 self.print(serial, LogStream::Stdout, &line);
             }
-            "write" => self.write(word()?, word()?.as_bytes())?,
-            "result" => self.write("result.json", word()?.as_bytes())?,
-            "copy" => {
-                let input = self.engine.dirs.input(&self.spec.id, &self.spec.input);
-                self.write(&self.spec.input.name, &fs::read(input)?)?;
-            }
+            "write" => self.write(word()?, word()?.as_bytes()).await?,
+            "result" => match self.address("RESULT") {
+                Some(url) => self.send("PUT", url, word()?.as_bytes()).await?,
+                None => self.write("result.json", word()?.as_bytes()).await?,
+            },
+            "copy" => self.write(&self.input_name(), &self.input().await?).await?,
+            "progress" => match self.address("PROGRESS") {
+                Some(url) => self.send("POST", url, word()?.as_bytes()).await?,
+                None => {
+                    let line = format!("fileyard:progress {}", word()?);
+                    self.print(serial, LogStream::Stdout, &line);
+                }
+            },
             "exit" => return Ok(exit(number(word()?)?)),
             "flaky" => {
                 let attempt = self.spec.env.get("FILEYARD_ATTEMPT").map_or("", String::as_str);
@@ -180,7 +190,41 @@ impl Process {
         shared.changed(None);
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    /// By `urls`, where something is.
+    fn address(&self, what: &str) -> Option<&str> {
+        self.spec.env.get(&format!("FILEYARD_{what}_URL")).map(String::as_str)
+    }
+
+    async fn send(&self, method: &str, url: &str, bytes: &[u8]) -> io::Result<()> {
+        let answer = http::ask(method, url, &[], bytes).await?;
+        if (200..300).contains(&answer.status) {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("{} {}", answer.status, answer.text())))
+    }
+
+    fn input_name(&self) -> String {
+        let by_urls = || self.spec.env.get("FILEYARD_INPUT_NAME").cloned().unwrap_or_default();
+        self.spec.input.as_ref().map_or_else(by_urls, |input| input.name.clone())
+    }
+
+    async fn input(&self) -> io::Result<Vec<u8>> {
+        if let Some(input) = &self.spec.input {
+            return fs::read(self.engine.dirs.input(&self.spec.id, input));
+        }
+        let url = self.address("INPUT").ok_or_else(|| usage("there is no input"))?;
+        let answer = http::ask("GET", url, &[], b"").await?;
+        if answer.status == 200 {
+            Ok(answer.body)
+        } else {
+            Err(io::Error::other(format!("{} {}", answer.status, answer.text())))
+        }
+    }
+
+    async fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if let Some(url) = self.address("OUTPUT") {
+            return self.send("PUT", &format!("{url}/{name}"), bytes).await;
+        }
         if name.starts_with('/') {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }

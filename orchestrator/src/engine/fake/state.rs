@@ -30,6 +30,7 @@ pub(super) struct Container {
     pub(super) serial: u64,
     pub(super) state: ContainerState,
     pub(super) signal: Option<Signal>,
+    pub(super) env: BTreeMap<String, String>,
     pub(super) at_gate: Option<String>,
     pub(super) log: Vec<LogChunk>,
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use fileyard_storage::{
-    attempt::{AttemptEvent, AttemptStore, StoredLog},
+    attempt::{AttemptEvent, AttemptStore, Contract, StoredLog},
     blob::BlobConfig,
     clock::Timestamp,
     id::Tenant,
@@ -59,7 +59,13 @@ impl Scene {
         let arrival = Arrival { upload: job.asked.upload, job: job.asked.clone() };
         let job = store.complete(vec![arrival], None, Timestamp(0)).await.unwrap().remove(0);
         let mut scene = Self { _dir: dir, dirs, store, blobs, logs, job };
-        scene.apply(JobEvent::Claim { engine: "fake".into(), lease_until: LATER }).await;
+        scene
+            .apply(JobEvent::Claim {
+                engine: "fake".into(),
+                contract: Contract::Files,
+                lease_until: LATER,
+            })
+            .await;
         scene
     }
 
@@ -71,7 +77,12 @@ impl Scene {
         let (budget, detail) = (Budget::Processor, "again".into());
         let event = OwnerEvent::Retry { budget, not_before: Timestamp(0), detail };
         self.apply(JobEvent::Own(self.job.fence, event)).await;
-        self.apply(JobEvent::Claim { engine: "fake".into(), lease_until: LATER }).await;
+        self.apply(JobEvent::Claim {
+            engine: "fake".into(),
+            contract: Contract::Files,
+            lease_until: LATER,
+        })
+        .await;
     }
 
     fn id(&self) -> ContainerId {

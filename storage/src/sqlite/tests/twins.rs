@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::fresh;
 use crate::{
     MemoryStore, Store, StoreError,
-    attempt::{AttemptEvent, PendingMultipart},
+    attempt::{AttemptEvent, Gift, GivenResult, PendingMultipart, Stored},
     blob::{BlobKey, Digest},
     clock::Timestamp,
     conformance::sample::{
@@ -58,10 +58,20 @@ fn any_command() -> impl Strategy<Value = Command> {
         12 => (fence(), owned).prop_map(|(fence, event)| JobEvent::Own(fence, event)),
     ];
     let pending = PendingMultipart { key: BlobKey::Probe, multipart: multipart("m") };
+    let stored = Stored { content_type: "é".into(), size: u64::MAX, sha256: Digest([3; 32]) };
+    let value = serde_json::json!({"is": "valid", "n": [u64::MAX, 0.1]});
+    let of_program = prop_oneof![
+        Just(Gift::Begin { name: "a".into() }),
+        (0..3_u32).prop_map(move |index| Gift::Store { index, stored: stored.clone() }),
+        (0..3_u32).prop_map(|index| Gift::Drop { index }),
+        Just(Gift::Result { result: GivenResult::Valid { value } }),
+        Just(Gift::Over { words: "too much".into() }),
+    ];
     let of_attempt = prop_oneof![
         Just(AttemptEvent::Remove),
         Just(AttemptEvent::BeginMultipart { pending }),
         fence().prop_map(|fence| AttemptEvent::Adopt { fence }),
+        (fence(), of_program).prop_map(|(fence, gift)| AttemptEvent::Give { fence, gift }),
     ];
     prop_oneof![
         4 => Just(Command::Begin),

@@ -125,7 +125,8 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 /// The Docker engine. A daemon that is away is no reason not to start: jobs wait for it.
 async fn docker(config: &Config, blobs: &BlobStore) -> anyhow::Result<Arc<dyn Engine>> {
     let dirs = host_dirs(&config.data, blobs);
-    let engine = DockerEngine::new(&config.engine.docker_host, dirs)?;
+    let engine = DockerEngine::new(&config.engine.docker_host, dirs)?
+        .with_networks(config.urls.networks, config.needs_networks());
     match engine.check().await {
         Ok(report) => {
             for warning in &report.warnings {

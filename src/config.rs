@@ -16,8 +16,12 @@ mod tests;
 
 use std::{cell::RefCell, ffi::OsString, fmt, path::PathBuf, time::Duration};
 
-use fileyard_orchestrator::{intake::UploadLimits, processor::Processors};
-use fileyard_storage::blob::BlobConfig;
+use fileyard_orchestrator::{
+    engine::{Network, NetworkRange},
+    intake::UploadLimits,
+    processor::Processors,
+};
+use fileyard_storage::{attempt::Contract, blob::BlobConfig};
 
 pub(crate) use self::{http::HttpConfig, units::show_size};
 use self::{
@@ -45,6 +49,7 @@ pub(crate) struct Config {
     pub(crate) store: BlobConfig,
     pub(crate) uploads: UploadLimits,
     pub(crate) engine: EngineConfig,
+    pub(crate) urls: UrlsConfig,
     pub(crate) processors: Processors,
 }
 
@@ -53,6 +58,15 @@ pub(crate) struct Config {
 pub(crate) struct EngineConfig {
     /// The file's, else `DOCKER_HOST`; empty for the default socket.
     pub(crate) docker_host: String,
+}
+
+/// The `urls` contract's own listener.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UrlsConfig {
+    /// On each attempt network's gateway address.
+    pub(crate) port: u16,
+    /// Where those networks are taken from.
+    pub(crate) networks: NetworkRange,
 }
 
 /// Everything the config is made from.
@@ -103,6 +117,14 @@ impl Config {
         let mut config = Self::read(file, &environment, sources)?;
         config.file = text.is_some().then_some(path);
         Ok(config)
+    }
+
+    /// Whether some processor's containers have networks of their own.
+    pub(crate) fn needs_networks(&self) -> bool {
+        self.processors
+            .all
+            .values()
+            .any(|it| it.contract == Contract::Urls || it.network != Network::None)
     }
 
     /// The defaults, with everything in `data` and any free port.
@@ -190,10 +212,10 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
         store: concerns::store(root.section("store"), environment),
         uploads: concerns::uploads(root.section("uploads")),
         engine: concerns::engine(root.section("engine"), environment),
+        urls: concerns::urls(root.section("urls")),
         processors: processors::read(&root, &default),
     };
     concerns::database(root.section("database"));
-    concerns::urls(root.section("urls"));
     root.finish();
     config
 }

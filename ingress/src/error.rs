@@ -4,7 +4,11 @@
 //! the request is known.
 
 use axum::response::{IntoResponse, Response};
-use fileyard_orchestrator::{intake::IntakeError, processor::NoSuchProcessor};
+use fileyard_orchestrator::{
+    contract::urls::{DeskError, Sent},
+    intake::IntakeError,
+    processor::NoSuchProcessor,
+};
 use fileyard_storage::{StoreError, blob::BlobError, id::JobId};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -72,6 +76,8 @@ pub(crate) enum Code {
     StoreUnavailable,
     /// No room.
     DiskFull,
+    /// Not a token of this attempt, or one that is nothing any more.
+    ForbiddenToken,
     /// The state does not allow it.
     Conflict,
 }
@@ -130,6 +136,7 @@ impl Code {
                 ("store_unavailable", S::SERVICE_UNAVAILABLE, "Not available right now")
             }
             Self::DiskFull => ("disk_full", S::INSUFFICIENT_STORAGE, "No room left"),
+            Self::ForbiddenToken => ("forbidden_token", S::FORBIDDEN, "Not your address"),
             Self::Conflict => ("conflict", S::CONFLICT, "Not possible in this state"),
         }
     }
@@ -301,6 +308,29 @@ impl Problem {
             BodyError::Cut(_) => Code::LengthMismatch,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        let code = match error {
+            DeskError::NotAdmitted(_) => Code::ForbiddenToken,
+            DeskError::BadName(_) | DeskError::BadContent(_) => Code::BadParam,
+            DeskError::OverLimit(_) => Code::TooLarge,
+            DeskError::OtherDigest { .. } => Code::BadParam,
+            DeskError::DiskFull(_) => Code::DiskFull,
+            DeskError::Unavailable(_) => Code::StoreUnavailable,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<Sent<BodyError>> for Problem {
+    fn from(error: Sent<BodyError>) -> Self {
+        match error {
+            Sent::Body(error) => Self::cut(&error),
+            Sent::Refused(error) => error.into(),
+        }
     }
 }
 

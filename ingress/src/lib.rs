@@ -7,6 +7,7 @@ mod accept;
 mod access;
 mod again;
 mod assets;
+mod attempt;
 mod digest;
 mod download;
 mod error;
@@ -39,6 +40,7 @@ use url::Url;
 pub use self::{
     accept::{AcceptLimits, listen, serve},
     access::{Access, ApiKey, HostRule, HostRuleError, KeyError, Origin, OriginError},
+    attempt::AttemptListeners,
     health::{Health, Readiness, Verdict},
     page::FIRST_PROCESSOR,
     router::router,

@@ -2,16 +2,17 @@
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
+use fileyard_orchestrator::contract::urls::Desk;
 use http::{HeaderValue, Method, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    App, Services, access, assets, download,
+    App, Services, access, assets, attempt, download,
     error::{Code, Problem},
     health, jobs, logs,
     negotiate::prefers_html,
@@ -49,6 +50,22 @@ pub fn router(services: Services) -> Router {
     access::guarded(routes.layer(CatchPanicLayer::custom(panicked)), &app)
         .layer(middleware::from_fn_with_state(app.clone(), finish))
         .with_state(app)
+}
+
+/// All that one attempt's container reaches.
+pub(crate) fn attempt(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/{token}/input", get(attempt::input))
+        .route("/v1/{token}/output", put(attempt::nameless))
+        .route("/v1/{token}/output/", put(attempt::nameless))
+        .route("/v1/{token}/output/{*name}", put(attempt::output))
+        .route("/v1/{token}/result", put(attempt::result))
+        .route("/v1/{token}/progress", post(attempt::progress))
+        .fallback(attempt::nowhere)
+        .method_not_allowed_fallback(attempt::not_so)
+        .layer(DefaultBodyLimit::disable())
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(desk)
 }
 
 async fn not_found(request: Request) -> Problem {

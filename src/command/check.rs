@@ -205,7 +205,9 @@ async fn examined(
 
 async fn engine(config: &Config, report: &mut Report) {
     let dirs = HostDirs::new(config.data.join("tmp").join("attempts"), None);
-    let answer = match DockerEngine::new(&config.engine.docker_host, dirs) {
+    let answer = match DockerEngine::new(&config.engine.docker_host, dirs)
+        .map(|it| it.with_networks(config.urls.networks, config.needs_networks()))
+    {
         Ok(engine) => engine.check().await,
         Err(error) => Err(error),
     };

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 
-use fileyard_orchestrator::intake::UploadLimits;
+use fileyard_orchestrator::{
+    engine::{BadRange, NetworkRange},
+    intake::UploadLimits,
+};
 use fileyard_storage::blob::BlobConfig;
 use url::Url;
 
-use super::{EngineConfig, section::Section};
+use super::{EngineConfig, UrlsConfig, section::Section};
 
 pub(super) fn store(section: Section<'_>, environment: &[(OsString, OsString)]) -> BlobConfig {
     let url = section.text("url", "");
@@ -102,13 +105,15 @@ pub(super) fn database(section: Section<'_>) {
     section.finish();
 }
 
-pub(super) fn urls(section: Section<'_>) {
-    const WHY: &str = "this version of fileyard does not have the `urls` contract yet";
-    if section.integer("port", 8788, 1, 65_535) != 8788 {
-        section.refuse("port", WHY.into());
-    }
-    section.later("networks", "10.213.0.0/16", WHY);
+pub(super) fn urls(section: Section<'_>) -> UrlsConfig {
+    let port = section.integer("port", 8788, 1, 65_535);
+    let text = section.text("networks", &NetworkRange::default().to_string());
+    let networks = text.parse().unwrap_or_else(|error: BadRange| {
+        section.refuse("networks", error.to_string());
+        NetworkRange::default()
+    });
     section.finish();
+    UrlsConfig { port: u16::try_from(port).expect("it is in its range"), networks }
 }
 
 fn variable(environment: &[(OsString, OsString)], name: &str) -> String {

@@ -7,10 +7,11 @@ mod health;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use fileyard_ingress::{AcceptLimits, Services};
+use fileyard_ingress::{AcceptLimits, AttemptListeners, Services};
 use fileyard_orchestrator::{
     Orchestrator, Parts,
     change::{Changes, Told},
+    contract::urls::{Key, Urls},
     disk::Disk,
     engine::{Engine, HostDirs, docker::DockerEngine},
     hint::Hints,
@@ -73,7 +74,11 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         disk: disk.clone(),
         concurrency: config.concurrency,
         queue_timeout: config.queue_timeout,
-        urls: None,
+        urls: Some(Urls {
+            port: config.urls.port,
+            key: Key::load(&config.data)?,
+            listeners: Arc::new(AttemptListeners),
+        }),
     });
     let health = Checks::new(Arc::clone(&store), blobs.clone(), disk, orchestrator.clone());
     let listener = listen(&config)?;

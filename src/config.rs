@@ -202,6 +202,7 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
     let min_free = root.size("min_free", "1GiB", "0B");
     let default = root.text("default_processor", "");
     let queue_timeout = root.optional_duration("queue_timeout");
+    let engine = concerns::engine(root.section("engine"), environment);
     let config = Config {
         file: None,
         data,
@@ -211,9 +212,9 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
         http: http::read(root.section("http")),
         store: concerns::store(root.section("store"), environment),
         uploads: concerns::uploads(root.section("uploads")),
-        engine: concerns::engine(root.section("engine"), environment),
         urls: concerns::urls(root.section("urls")),
-        processors: processors::read(&root, &default),
+        processors: processors::read(&root, &default, &engine.docker_host),
+        engine,
     };
     concerns::database(root.section("database"));
     root.finish();

@@ -9,7 +9,7 @@ mod listen;
 use axum::{
     Json,
     body::Body,
-    extract::{FromRequestParts, Path, RawPathParams, State, rejection::PathRejection},
+    extract::{FromRequestParts, Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use fileyard_orchestrator::contract::urls::{Desk, Pass, Put};
@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub use self::listen::AttemptListeners;
 use crate::{
+    digest,
     download::Blob,
     error::{Code, Problem},
 };
@@ -29,10 +30,8 @@ impl FromRequestParts<Desk> for Admitted {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
-        let params = RawPathParams::from_request_parts(parts, desk).await;
-        let params = params.map_err(|_| nowhere_problem())?;
-        let token = params.iter().find(|(name, _)| *name == "token");
-        let (_, token) = token.ok_or_else(nowhere_problem)?;
+        // As it is written: no character of a token is ever escaped.
+        let token = parts.uri.path().split('/').nth(2).unwrap_or_default();
         Ok(Self(desk.admit(token).await?))
     }
 }
@@ -74,7 +73,8 @@ pub(crate) async fn output(
     let Ok(Path((_, name))) = path else {
         return Err(Problem::new(Code::BadParam, "an output's name is UTF-8, percent-encoded"));
     };
-    let put = Put { name: &name, size: body::length(&headers), sha256: None };
+    let sha256 = digest::announced(&headers)?;
+    let put = Put { name: &name, size: body::length(&headers), sha256 };
     let stored = pass.put(put, body::stream(body)).await?;
     let json = OutputJson {
         name: &name,
@@ -105,10 +105,6 @@ pub(crate) async fn progress(Admitted(pass): Admitted, body: Body) -> Result<Sta
 
 /// Any other path. It may hold a token, and so is not said again.
 pub(crate) async fn nowhere() -> Problem {
-    nowhere_problem()
-}
-
-fn nowhere_problem() -> Problem {
     Problem::new(Code::NotFound, "there is nothing here but the addresses in the environment")
 }
 

@@ -317,7 +317,7 @@ impl From<DeskError> for Problem {
             DeskError::NotAdmitted(_) => Code::ForbiddenToken,
             DeskError::BadName(_) | DeskError::BadContent(_) => Code::BadParam,
             DeskError::OverLimit(_) => Code::TooLarge,
-            DeskError::OtherDigest { .. } => Code::BadParam,
+            DeskError::OtherDigest { .. } => Code::DigestMismatch,
             DeskError::DiskFull(_) => Code::DiskFull,
             DeskError::Unavailable(_) => Code::StoreUnavailable,
         };

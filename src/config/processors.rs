@@ -1,6 +1,6 @@
 //! The processors' sections, and their params': what a mistake in them would otherwise cost a job.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use fileyard_orchestrator::{
     engine::{Network, Pull, User},
@@ -9,6 +9,7 @@ use fileyard_orchestrator::{
 };
 use fileyard_storage::{attempt::Contract, id::ProcessorName, job::ReasonCode};
 use serde_json::Value as Json;
+use url::{Host, Url};
 
 use super::{
     section::{Section, nearest},
@@ -25,15 +26,27 @@ const RETRYABLE: [ReasonCode; 6] = [
     ReasonCode::OutputLimit,
 ];
 
+/// By `urls` every output is a change of its attempt's row, which lists them all.
+const MAX_PUTS: usize = 10_000;
+
 /// `[processors.*]`, and which of them is the default.
-pub(super) fn read(root: &Section<'_>, default: &str) -> Processors {
+pub(super) fn read(root: &Section<'_>, default: &str, docker_host: &str) -> Processors {
     let sections = root.section("processors");
     let mut all = BTreeMap::new();
     for text in sections.names() {
         let section = sections.section(&text);
         match text.parse::<ProcessorName>() {
             Ok(name) => {
-                all.insert(name.clone(), Arc::new(processor(name, section)));
+                let processor = processor(name.clone(), section);
+                if processor.contract == Contract::Urls && is_elsewhere(docker_host) {
+                    let message = format!(
+                        "the `urls` contract needs a Docker daemon on this machine, whose containers \
+                         can reach fileyard, and {docker_host:?} (engine.docker_host or DOCKER_HOST) \
+                         is another one; use the `files` contract, or a daemon here"
+                    );
+                    sections.refuse(&text, message);
+                }
+                all.insert(name, Arc::new(processor));
             }
             Err(_) => sections.refuse(
                 &text,
@@ -112,6 +125,10 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
         let memory = "must not be more than memory, in which a container's /tmp is counted";
         section.refuse("tmp", memory.into());
     }
+    if contract == Contract::Urls && processor.max_outputs > MAX_PUTS {
+        let message = format!("must be at most {MAX_PUTS} with the `urls` contract");
+        section.refuse("max_outputs", message);
+    }
     if processor.cpus < 0.01 {
         section.refuse("cpus", "must be at least 0.01, the least that can be set".into());
     }
@@ -119,13 +136,25 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
     processor
 }
 
+/// Whether a Docker daemon is on another machine.
+fn is_elsewhere(docker_host: &str) -> bool {
+    let Ok(url) = Url::parse(docker_host) else { return false };
+    let here = match url.host() {
+        // Of a scheme that it does not know, `Url` leaves an address as text.
+        Some(Host::Domain(name)) => {
+            name.eq_ignore_ascii_case("localhost")
+                || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    };
+    !here && !matches!(url.scheme(), "unix" | "npipe" | "fd")
+}
+
 fn contract(section: &Section<'_>) -> Contract {
     match section.word("contract", "files", &["files", "urls", "http"]).as_str() {
-        "urls" => {
-            let message = "this version of fileyard does not have the `urls` contract yet";
-            section.refuse("contract", message.into());
-            Contract::Urls
-        }
+        "urls" => Contract::Urls,
         "http" => {
             let message = "this version of fileyard does not have the `http` contract yet";
             section.refuse("contract", message.into());

@@ -139,6 +139,26 @@ fn docker_host_is_the_environments_unless_written() {
 }
 
 #[test]
+fn urls_need_a_daemon_on_this_machine() {
+    let with = |host: &str| {
+        read(&format!(
+            "[engine]\ndocker_host = '{host}'\n[processors.a]\nimage = 'x'\ncontract = 'urls'"
+        ))
+    };
+    for here in ["", "unix:///run/docker.sock", "tcp://127.0.0.1:2375", "tcp://localhost:2375"] {
+        let config = with(here).unwrap();
+        assert!(config.needs_networks(), "{here}");
+        assert_eq!(config.processors.all.values().next().unwrap().contract, Contract::Urls);
+    }
+    for elsewhere in ["tcp://10.0.0.7:2376", "ssh://root@build.example.org"] {
+        let told = with(elsewhere).unwrap_err().to_string();
+        assert!(told.contains("needs a Docker daemon on this machine"), "{told}");
+        assert!(told.contains("processors.a"), "{told}");
+    }
+    assert!(!read("[processors.a]\nimage = 'x'").unwrap().needs_networks());
+}
+
+#[test]
 fn the_only_processor_is_the_default_one() {
     let default = |text: &str| read(text).unwrap().processors.default.map(|name| name.to_string());
     let (a, b) = ("[processors.a]\nimage = 'x'\n", "[processors.b]\nimage = 'x'\n");
@@ -208,7 +228,6 @@ fn what_this_version_does_not_have_is_refused_not_ignored() {
         "[database]\nurl = 'postgres://a'",
         "[engine]\nkind = 'oci'",
         "[uploads]\nmemory = '1GiB'",
-        "[processors.a]\nimage = 'x'\ncontract = 'urls'",
         "[processors.a]\nimage = 'x'\ncontract = 'http'",
         "[processors.a]\nimage = 'x'\nnetwork = 'egress'",
         "[processors.a]\nimage = 'x'\nenv = { A = 'kv:n/key' }",
@@ -298,6 +317,7 @@ fn wrong_processors_are_told_at_start_not_by_their_first_job() {
         "command = ['{inptu}', '{param.height}', 'a{b', '{']",
         "entrypoint = ['{nothing}']",
         "contract = 'url'",
+        "contract = 'urls'\nmax_outputs = 10001",
         "contract = 'urls'\ncommand = ['{stem}', '{input}', 'a{out}b']",
         "accepts = ['video', 'video/', '*/mp4', '.', 'a/b/c', '']",
         "timeout = '0s'",

@@ -50,10 +50,16 @@ impl Rows {
             paths.push(format!("{}/uploads/{}", text(&upload["tenant"]), text(&upload["id"])));
         }
         for job in self.jobs.iter().filter(|job| job["state"]["is"] == "succeeded") {
-            let outputs = job["state"]["outputs"].as_array().map_or(0, Vec::len);
+            let outputs = job["state"]["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
             let (tenant, id) = (text(&job["tenant"]), text(&job["id"]));
-            for index in 0..outputs {
-                let by = format!("{}-{}", job["attempt"], job["fence"]);
+            for (index, output) in outputs.iter().enumerate() {
+                // By `urls` each says where it is.
+                let place = &output["place"];
+                let (fence, index) = match place.is_null() {
+                    true => (&job["fence"], index.to_string()),
+                    false => (&place["fence"], place["index"].to_string()),
+                };
+                let by = format!("{}-{fence}", job["attempt"]);
                 paths.push(format!("{tenant}/jobs/{id}/{by}/out/{index}"));
             }
         }

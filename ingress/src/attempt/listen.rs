@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use async_trait::async_trait;
 use fileyard_orchestrator::contract::urls::{Desk, Listeners, Listening};
-use tokio::{net::TcpListener, task::AbortHandle};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,7 +25,7 @@ struct Served(AbortHandle);
 #[async_trait]
 impl Listeners for AttemptListeners {
     async fn listen(&self, at: SocketAddr, desk: Desk) -> io::Result<Box<dyn Listening>> {
-        let listener = TcpListener::bind(at).await?;
+        let listener = accept::listen(at)?;
         let limits = AcceptLimits { connections: CONNECTIONS, ..AcceptLimits::default() };
         let serving =
             accept::serve(listener, router::attempt(desk), limits, CancellationToken::new());

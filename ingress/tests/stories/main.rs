@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod asking;
+mod attempts;
 mod counting;
 mod crowd;
 mod door;

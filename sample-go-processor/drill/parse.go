@@ -37,6 +37,17 @@ func parse(words []string) ([]step, error) {
 // parseScript reads the only file in dir: a verb a line, its last argument going to the line's end. Empty lines and
 // those with a # in front are left out.
 func parseScript(dir string) ([]step, error) {
+	script, err := readScript(dir)
+	if err != nil {
+		return nil, err
+	}
+	return parseLines(string(script))
+}
+
+func readScript(dir string) ([]byte, error) {
+	if address("INPUT") != "" {
+		return fetchScript()
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -44,12 +55,12 @@ func parseScript(dir string) ([]step, error) {
 	if len(entries) != 1 {
 		return nil, fmt.Errorf("no verbs, and %d files in %s instead of one with verbs in it", len(entries), dir)
 	}
-	script, err := os.ReadFile(filepath.Join(dir, entries[0].Name()))
-	if err != nil {
-		return nil, err
-	}
+	return os.ReadFile(filepath.Join(dir, entries[0].Name()))
+}
+
+func parseLines(script string) ([]step, error) {
 	var steps []step
-	for _, line := range strings.Split(string(script), "\n") {
+	for _, line := range strings.Split(script, "\n") {
 		name, rest := word(line)
 		if name == "" || name[0] == '#' {
 			continue

@@ -152,7 +152,7 @@ pub enum AttemptEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptChange {
     /// There is a new one.
-    Begin(Attempt),
+    Begin(Box<Attempt>),
     /// The current one changes.
     Apply(AttemptNo, AttemptEvent),
 }

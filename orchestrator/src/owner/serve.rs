@@ -123,7 +123,7 @@ impl Owner {
             None => false,
         };
         if !told {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

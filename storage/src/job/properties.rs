@@ -295,7 +295,7 @@ fn follow(
     match change {
         None => {}
         Some(AttemptChange::Begin(attempt)) => {
-            let there = attempts.insert(attempt.no, attempt);
+            let there = attempts.insert(attempt.no, *attempt);
             prop_assert_eq!(there, None);
         }
         Some(AttemptChange::Apply(no, event)) => {

@@ -119,7 +119,8 @@ impl Job {
         self.fence = self.fence.next();
         self.state = running(Phase::Starting, lease_until);
         self.happened(EventKind::Claimed, None, now);
-        Ok(AttemptChange::Begin(Attempt::new(self, no, engine, contract, now)))
+        let attempt = Attempt::new(self, no, engine, contract, now);
+        Ok(AttemptChange::Begin(Box::new(attempt)))
     }
 
     fn adopt(

@@ -106,7 +106,7 @@ impl Tables {
     /// An attempt's row as its job's change makes it.
     fn changed(&self, job: JobId, change: AttemptChange) -> Result<Attempt, StoreError> {
         match change {
-            AttemptChange::Begin(attempt) => Ok(attempt),
+            AttemptChange::Begin(attempt) => Ok(*attempt),
             AttemptChange::Apply(no, event) => {
                 let attempt = self.attempts.get(&(job, no)).ok_or_else(|| {
                     StoreError::Corrupt(format!("job {job} has no row for its attempt {no}"))

@@ -44,7 +44,7 @@ pub(super) fn change(db: &Connection, job: JobId, change: AttemptChange) -> Resu
     match change {
         AttemptChange::Begin(attempt) => {
             db.prepare_cached("INSERT INTO attempts (doc) VALUES (?1)")?
-                .execute([doc::write(&attempt)?])?;
+                .execute([doc::write(&*attempt)?])?;
             Ok(())
         }
         AttemptChange::Apply(no, event) => {

@@ -77,7 +77,7 @@ mod tests {
             expires: Timestamp(1_767_323_045_678),
         };
         let token = claims.sign(&key);
-        assert_eq!(Claims::read(&token, &key), Some(claims.clone()));
+        assert_eq!(Claims::read(&token, &key), Some(claims));
         assert_eq!(Claims::read(&token, &other), None);
         assert!(token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)), "{token}");
         for (from, to) in

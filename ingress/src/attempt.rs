@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use fileyard_orchestrator::contract::urls::{Desk, Pass, Put};
-use http::{HeaderMap, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, request::Parts};
 use serde::Serialize;
 
 pub use self::listen::AttemptListeners;

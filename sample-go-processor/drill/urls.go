@@ -22,9 +22,9 @@ import (
 // address is one of the contract's, or empty where it is not spoken.
 func address(what string) string { return os.Getenv("FILEYARD_" + what + "_URL") }
 
-// ask sends one request, and gives the answer's status and at most 1 MiB of its body. A server that is away is waited
+// sendTo sends one request, and gives the answer's status and at most 1 MiB of its body. A server that is away is waited
 // for: one that is restarted is, for some seconds.
-func ask(method, to, ranges string, body func() io.Reader) (*http.Response, error) {
+func sendTo(method, to, ranges string, body func() io.Reader) (*http.Response, error) {
 	for tries := 0; ; tries++ {
 		request, err := http.NewRequest(method, to, body())
 		if err != nil {
@@ -73,7 +73,7 @@ func told(verb string, response *http.Response, err error, sum hash.Hash) error 
 
 // mustSend is for the verbs that are of both contracts: a refusal is a failure, as a full disk would be.
 func mustSend(method, to string, content []byte) error {
-	response, err := ask(method, to, "", func() io.Reader { return bytes.NewReader(content) })
+	response, err := sendTo(method, to, "", func() io.Reader { return bytes.NewReader(content) })
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func output(name string) string {
 }
 
 func fetchScript() ([]byte, error) {
-	response, err := ask("GET", address("INPUT"), "", nothing)
+	response, err := sendTo("GET", address("INPUT"), "", nothing)
 	if err != nil {
 		return nil, err
 	}
@@ -111,13 +111,13 @@ func get(args []string) error {
 	if ranges == "all" {
 		ranges = ""
 	}
-	response, err := ask("GET", address("INPUT"), ranges, nothing)
+	response, err := sendTo("GET", address("INPUT"), ranges, nothing)
 	return told("get", response, err, nil)
 }
 
 func request(args []string) error {
-	response, err := ask(args[0], args[1], "", nothing)
-	return told("ask", response, err, nil)
+	response, err := sendTo(args[0], args[1], "", nothing)
+	return told("request", response, err, nil)
 }
 
 // put sends an output of SIZE bytes in TIME, in chunks.
@@ -168,7 +168,7 @@ func (t *trickle) Read(p []byte) (int, error) {
 
 // pipe streams the input into an output: no more of it is ever held than a buffer.
 func pipe(args []string) error {
-	input, err := ask("GET", address("INPUT"), "", nothing)
+	input, err := sendTo("GET", address("INPUT"), "", nothing)
 	if err != nil {
 		return bare(err)
 	}

@@ -36,7 +36,7 @@ func verbs() []verb {
 		{"get", "RANGE", "by `urls`: GET the input, `all` or `bytes=0-9`; say the status and what came", get},
 		{"put", "NAME SIZE DURATION", "by `urls`: PUT that many bytes in that time; say the status", put},
 		{"pipe", "NAME", "by `urls`: PUT the input as an output while it comes; say its SHA-256", pipe},
-		{"ask", "METHOD URL", "any request, to anywhere; say the status and what came", request},
+		{"request", "METHOD URL", "any request, to anywhere; say the status and what came", request},
 		{"fill", "NAME SIZE", "an output of that many bytes, really written", fill},
 		{"sparse", "NAME SIZE", "an output of that size without any bytes", sparse},
 		{"files", "N", "outputs file-000001 to file-N", files},

@@ -77,6 +77,18 @@ pub async fn log_on_disk(id: &str) -> u64 {
         .sum()
 }
 
+/// A variable in a container's environment.
+///
+/// # Panics
+/// When the engine does not answer, or there is no such variable.
+pub async fn variable(id: &str, name: &str) -> String {
+    let docker = connect().negotiate_version().await.expect("Docker answers");
+    let found = docker.inspect_container(id, None::<InspectContainerOptions>).await;
+    let config = found.expect("the container is there").config.unwrap_or_default();
+    let value = |line: String| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned());
+    config.env.unwrap_or_default().into_iter().find_map(value).expect("the variable is there")
+}
+
 /// Removes every container and network of this install, running or not; for a story's end.
 pub(crate) fn remove_all_of(install: &str) {
     let install = install.to_owned();

@@ -34,3 +34,4 @@ mod polls;
 mod refused;
 mod restart;
 mod trouble;
+mod urls;

@@ -203,6 +203,9 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
     let default = root.text("default_processor", "");
     let queue_timeout = root.optional_duration("queue_timeout");
     let engine = concerns::engine(root.section("engine"), environment);
+    let mut store = concerns::store(root.section("store"), environment);
+    let (uploads, memory) = concerns::uploads(root.section("uploads"), &store);
+    store.memory = memory;
     let config = Config {
         file: None,
         data,
@@ -210,8 +213,8 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
         min_free,
         queue_timeout,
         http: http::read(root.section("http")),
-        store: concerns::store(root.section("store"), environment),
-        uploads: concerns::uploads(root.section("uploads")),
+        store,
+        uploads,
         urls: concerns::urls(root.section("urls")),
         processors: processors::read(&root, &default, &engine.docker_host),
         engine,

@@ -56,7 +56,7 @@ pub(crate) enum Code {
     DigestMismatch,
     /// The body is not as long as was announced.
     LengthMismatch,
-    /// The body stood still for too long.
+    /// The body stood still for too long, or crept while others waited.
     SlowUpload,
     /// Nothing of the blob is in that range.
     RangeNotSatisfiable,
@@ -74,6 +74,8 @@ pub(crate) enum Code {
     Internal,
     /// Files or rows can not be reached now.
     StoreUnavailable,
+    /// No memory for another upload in time.
+    TooManyUploads,
     /// No room.
     DiskFull,
     /// Not a token of this attempt, or one that is nothing any more.
@@ -114,7 +116,7 @@ impl Code {
             Self::LengthMismatch => {
                 ("length_mismatch", S::BAD_REQUEST, "The body is not as long as announced")
             }
-            Self::SlowUpload => ("slow_upload", S::REQUEST_TIMEOUT, "The upload stood still"),
+            Self::SlowUpload => ("slow_upload", S::REQUEST_TIMEOUT, "The upload was too slow"),
             Self::RangeNotSatisfiable => {
                 ("range_not_satisfiable", S::RANGE_NOT_SATISFIABLE, "Nothing is in that range")
             }
@@ -134,6 +136,9 @@ impl Code {
             Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "Something broke on our side"),
             Self::StoreUnavailable => {
                 ("store_unavailable", S::SERVICE_UNAVAILABLE, "Not available right now")
+            }
+            Self::TooManyUploads => {
+                ("too_many_uploads", S::SERVICE_UNAVAILABLE, "Too many uploads are under way")
             }
             Self::DiskFull => ("disk_full", S::INSUFFICIENT_STORAGE, "No room left"),
             Self::ForbiddenToken => ("forbidden_token", S::FORBIDDEN, "Not your address"),
@@ -256,11 +261,13 @@ impl From<IntakeError> for Problem {
             IntakeError::KeyMismatch => Code::IdempotencyMismatch,
             IntakeError::Conflict(_) => Code::Conflict,
             IntakeError::DiskFull(_) => Code::DiskFull,
+            IntakeError::TooManyUploads => Code::TooManyUploads,
+            IntakeError::SlowUpload => Code::SlowUpload,
             IntakeError::StoreUnavailable(_)
             | IntakeError::DatabaseUnavailable(_)
             | IntakeError::ShuttingDown => Code::StoreUnavailable,
         };
-        if matches!(code, Code::StoreUnavailable | Code::DiskFull) {
+        if matches!(code, Code::StoreUnavailable | Code::DiskFull | Code::TooManyUploads) {
             tracing::warn!(%error, "an upload or a wish was refused");
         }
         Self::new(code, error.to_string())

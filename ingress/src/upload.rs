@@ -135,6 +135,8 @@ async fn receive_form(
     if announced.is_some() {
         body.hash();
     }
+    // Of the whole form, which no file in it can be longer than.
+    let at_most = length(&headers)?;
     let mut order = ordered(query);
     if let Some(key) = once::key(&headers, Route::Form)? {
         let shortcut = announced.map(|digest| order.fingerprint([("", digest)]));
@@ -157,8 +159,15 @@ async fn receive_form(
                 return Err(Problem::new(Code::TooLarge, detail));
             }
             "file" => {
-                let (processor, once) = (processor.as_ref(), order.once.as_ref());
-                files.extend(receive(&intake, &mut form, &part, processor, once).await?);
+                let beginning = Beginning {
+                    intake: &intake,
+                    processor: processor.as_ref(),
+                    once: order.once.as_ref(),
+                    at_most,
+                    // Only a request that has had no memory yet is refused where there is none.
+                    patient: !files.is_empty(),
+                };
+                files.extend(receive(&mut form, &part, beginning).await?);
             }
             "processor" => {
                 let name = form.value("processor").await?;
@@ -187,25 +196,45 @@ async fn receive_form(
     Ok(intake.submit(files, order).await?)
 }
 
+/// What is known of a file before its first byte.
+struct Beginning<'a> {
+    intake: &'a Intake,
+    processor: Option<&'a ProcessorName>,
+    once: Option<&'a Once>,
+    /// In bytes.
+    at_most: Option<u64>,
+    patient: bool,
+}
+
+impl Beginning<'_> {
+    async fn begin(&self, name: &str) -> Result<Receiving, IntakeError> {
+        let receiving = self.intake.begin_once(name, self.processor, self.once).await?;
+        Ok(receiving.announced(self.at_most).patient(self.patient))
+    }
+}
+
 /// One part's file; `None` for a file field that was left empty.
 async fn receive(
-    intake: &Intake,
     form: &mut Form<'_>,
     part: &Disposition,
-    processor: Option<&ProcessorName>,
-    once: Option<&Once>,
+    beginning: Beginning<'_>,
 ) -> Result<Option<Received>, Problem> {
     let announced = part.digest.as_deref().map(digest::parse).transpose()?.flatten();
     let sent = part.filename.as_deref().unwrap_or_default();
     let name = display_name(sent.as_bytes());
     let mut receiving: Option<Receiving> = None;
     if !sent.is_empty() {
-        receiving = Some(intake.begin_once(&name, processor, once).await?);
+        receiving = Some(beginning.begin(&name).await?);
     }
-    while let Some(bytes) = form.data().await? {
+    loop {
+        let data = match &mut receiving {
+            Some(receiving) => receiving.listen(form.data()).await?,
+            None => form.data().await,
+        };
+        let Some(bytes) = data? else { break };
         let receiving = match &mut receiving {
             Some(receiving) => receiving,
-            none => none.insert(intake.begin_once(&name, processor, once).await?),
+            none => none.insert(beginning.begin(&name).await?),
         };
         receiving.write(bytes).await?;
     }
@@ -246,11 +275,16 @@ async fn receive_raw(
     if announced.is_some_and(|length| length > limit) {
         return Err(IntakeError::TooLarge { limit }.into());
     }
-    let mut receiving =
-        intake.begin_once(&name, Some(&processor.name), order.once.as_ref()).await?;
+    let receiving = intake.begin_once(&name, Some(&processor.name), order.once.as_ref()).await?;
+    let mut receiving = receiving.announced(announced);
     let mut came = 0;
-    while let Some(bytes) = body.chunk().await.map_err(|error| Problem::cut(&error))? {
+    while let Some(bytes) =
+        receiving.listen(body.chunk()).await?.map_err(|error| Problem::cut(&error))?
+    {
         came += bytes.len() as u64;
+        if announced.is_some_and(|length| came > length) {
+            break;
+        }
         receiving.write(bytes).await?;
     }
     if let Some(length) = announced.filter(|length| *length != came) {

@@ -14,7 +14,9 @@ use super::{EngineConfig, UrlsConfig, section::Section};
 pub(super) fn store(section: Section<'_>, environment: &[(OsString, OsString)]) -> BlobConfig {
     let url = section.text("url", "");
     let s3 = url.starts_with("s3://");
-    if !(url.is_empty() || url == "memory://" || s3) {
+    // `null://`, and `?hash=off` behind any: storage/src/blob/bench.rs.
+    let bench = cfg!(feature = "bench") && (url.starts_with("null://") || url.starts_with('?'));
+    if !(url.is_empty() || url == "memory://" || s3 || bench) {
         section.refuse(
             "url",
             format!("must be \"\" (files in `data`), \"s3://bucket/prefix\" or \"memory://\", not {url:?}"),
@@ -64,23 +66,32 @@ pub(super) fn store(section: Section<'_>, environment: &[(OsString, OsString)]) 
         access_key_id,
         secret_access_key,
         part_size,
+        ..BlobConfig::default()
     };
     section.finish();
     config
 }
 
-pub(super) fn uploads(section: Section<'_>) -> UploadLimits {
+/// The limits, and the memory of all uploads together, which has to hold one part at least.
+pub(super) fn uploads(section: Section<'_>, store: &BlobConfig) -> (UploadLimits, u64) {
     let limits = UploadLimits {
         max_size: section.size("max_size", "10GiB", "1B"),
         max_files: section.integer("max_files", 100, 1, 10_000) as usize,
     };
-    section.later(
-        "memory",
-        "256MiB",
-        "this version of fileyard does not bound the memory of all uploads together yet",
-    );
+    let memory = section.size("memory", "256MiB", "1MiB");
+    if let Some(part) = store.part_in_memory(limits.max_size).filter(|part| *part > memory) {
+        let part = format!("{}MiB", part >> 20);
+        section.refuse(
+            "memory",
+            format!(
+                "does not hold one part of {part}, which is what store.part_size comes to with \
+                 this uploads.max_size (at most 10,000 parts a file); write at least {part:?}, or \
+                 lower those"
+            ),
+        );
+    }
     section.finish();
-    limits
+    (limits, memory)
 }
 
 pub(super) fn engine(section: Section<'_>, environment: &[(OsString, OsString)]) -> EngineConfig {

@@ -217,6 +217,9 @@ fn wrong_keys_and_values_are_told_with_what_was_meant() {
         "[urls]\nport = 0",
         "[urls]\nnetworks = '10.213.0.1/16'",
         "[urls]\nnetworks = '8.8.8.0/24'",
+        "[uploads]\nmemory = '512KiB'",
+        "[uploads]\nmemory = '7MiB'\n[store]\nurl = 'memory://'",
+        "[uploads]\nmax_size = '5TiB'\n[store]\nurl = 's3://b'\naccess_key_id = 'a'\nsecret_access_key = 'b'",
         "[engine]\nkind = 'dokcer'",
     ]);
     insta::assert_snapshot!(told);
@@ -227,7 +230,6 @@ fn what_this_version_does_not_have_is_refused_not_ignored() {
     let told = refusals(&[
         "[database]\nurl = 'postgres://a'",
         "[engine]\nkind = 'oci'",
-        "[uploads]\nmemory = '1GiB'",
         "[processors.a]\nimage = 'x'\ncontract = 'http'",
         "[processors.a]\nimage = 'x'\nnetwork = 'egress'",
         "[processors.a]\nimage = 'x'\nenv = { A = 'kv:n/key' }",

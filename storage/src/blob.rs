@@ -5,6 +5,8 @@
 
 mod store;
 
+#[cfg(feature = "bench")]
+mod bench;
 mod claim;
 mod config;
 mod digest;
@@ -17,6 +19,8 @@ mod local;
 mod part;
 mod piece;
 mod remote;
+mod room;
+mod seat;
 mod sniff;
 mod writer;
 
@@ -25,6 +29,7 @@ pub use self::{
     digest::Digest,
     error::BlobError,
     key::BlobKey,
+    room::Patience,
     sniff::content_type,
     store::{BlobRead, BlobStore},
     writer::BlobWriter,

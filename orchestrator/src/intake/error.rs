@@ -52,6 +52,17 @@ pub enum IntakeError {
     /// No room for the file.
     #[error("there is no room for the file: {0}")]
     DiskFull(String),
+    /// There was no memory for its first part in time; trying again later may help.
+    #[error(
+        "too many uploads are under way, and none of them made room in time; try again in a while"
+    )]
+    TooManyUploads,
+    /// Others waited for the memory that it held and did not fill.
+    #[error(
+        "others waited while this upload sent less than 64 KiB a second for 30 s; try again later, \
+         or from a faster link"
+    )]
+    SlowUpload,
     /// The database did not do its part; trying again may help.
     #[error("the database is not available: {0}")]
     DatabaseUnavailable(String),
@@ -65,6 +76,9 @@ impl From<BlobError> for IntakeError {
         match error {
             BlobError::NoSpace(detail) => Self::DiskFull(detail),
             BlobError::Row(error) => error.into(),
+            BlobError::TooLarge { limit } => Self::TooLarge { limit },
+            BlobError::Crowded => Self::TooManyUploads,
+            BlobError::Slow => Self::SlowUpload,
             other => Self::StoreUnavailable(other.to_string()),
         }
     }

@@ -41,10 +41,39 @@ impl Receiving {
             clock: Arc::clone(&intake.0.clock),
             upload: upload.id,
         };
-        let writer =
-            intake.0.blobs.writer(upload.key(), intake.0.limits.max_size, Arc::new(recorder));
+        let mut writer =
+            intake.0.blobs.upload(upload.key(), intake.0.limits.max_size, Arc::new(recorder));
+        writer.set_patient(false);
         intake.live().insert(upload.id);
         Self { claim: Claim { intake, upload, held: true }, writer: Some(writer), checked: false }
+    }
+
+    /// At most so many bytes will come, where that was announced: a small file takes little memory.
+    #[must_use]
+    pub fn announced(mut self, bytes: Option<u64>) -> Self {
+        if let (Some(writer), Some(bytes)) = (&mut self.writer, bytes) {
+            writer.expect_at_most(bytes);
+        }
+        self
+    }
+
+    /// Waits for its first memory as for any: its request has had some before.
+    #[must_use]
+    pub fn patient(mut self, patient: bool) -> Self {
+        if let Some(writer) = &mut self.writer {
+            writer.set_patient(patient);
+        }
+        self
+    }
+
+    /// Waits for `next`, the client's bytes, once there is memory for them.
+    ///
+    /// # Errors
+    /// [`IntakeError::TooManyUploads`], [`IntakeError::SlowUpload`], or what the store said. Drop
+    /// the upload then.
+    pub async fn listen<T>(&mut self, next: impl Future<Output = T>) -> Result<T, IntakeError> {
+        let writer = self.writer.as_mut().expect("a receiving upload has its writer");
+        Ok(writer.listen(next).await?)
     }
 
     /// Takes more of the file; returns when there is room for more.

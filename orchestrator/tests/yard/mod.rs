@@ -62,6 +62,7 @@ impl Yard {
             access_key_id: String::new(),
             secret_access_key: String::new(),
             part_size: 8 << 20,
+            ..BlobConfig::default()
         };
         let blobs = BlobStore::open(&config, home.path()).unwrap();
         let dirs = HostDirs::new(

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    BlobError,
-    part::{MAX_PARTS, MIB, MIN_PART},
+    BlobError, Patience,
+    part::{self, MAX_PARTS, MIB, MIN_PART},
 };
 
 /// The `[store]` section, checked only as far as its types go.
@@ -24,6 +24,10 @@ pub struct BlobConfig {
     pub secret_access_key: String,
     /// In bytes; a writer uses more where 10,000 parts would not be enough.
     pub part_size: u64,
+    /// What uploads may hold in memory together, in bytes.
+    pub memory: u64,
+    /// How long they wait for it.
+    pub patience: Patience,
 }
 
 impl Default for BlobConfig {
@@ -36,6 +40,8 @@ impl Default for BlobConfig {
             access_key_id: String::new(),
             secret_access_key: String::new(),
             part_size: 8 * MIB,
+            memory: 256 * MIB,
+            patience: Patience::default(),
         }
     }
 }
@@ -51,6 +57,7 @@ impl fmt::Debug for BlobConfig {
             .field("access_key_id", &self.access_key_id)
             .field("secret_access_key", &secret)
             .field("part_size", &self.part_size)
+            .field("memory", &self.memory)
             .finish()
     }
 }
@@ -96,6 +103,14 @@ impl BlobConfig {
             return wrong("a prefix is made of ASCII letters, digits, and -._ between slashes");
         }
         Ok(Kind::S3 { bucket: bucket.into(), prefix: prefix.into() })
+    }
+
+    /// The size of a part of an upload of at most `max_size` bytes, which is held in memory until
+    /// it is stored; none where blobs are files.
+    #[must_use]
+    pub fn part_in_memory(&self, max_size: u64) -> Option<u64> {
+        let in_parts = matches!(self.kind(), Ok(Kind::S3 { .. } | Kind::Memory));
+        in_parts.then(|| part::part_size(self.part_size, max_size))
     }
 
     /// The part size as it is used: whole MiB, and no less than S3 takes.

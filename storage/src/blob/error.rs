@@ -40,6 +40,12 @@ pub enum BlobError {
         /// In bytes.
         limit: u64,
     },
+    /// There was no memory for an upload's first part in time.
+    #[error("too many uploads are under way; try again in a while")]
+    Crowded,
+    /// Others waited for the memory that this upload held and did not fill.
+    #[error("the upload was too slow while others waited for its place")]
+    Slow,
     /// The row that has to name what is in the store could not be written.
     #[error(transparent)]
     Row(#[from] StoreError),

@@ -1,11 +1,11 @@
-//! How a blob is cut: pieces of 1 MiB on their way through a writer, and parts of a multipart
+//! How a blob is cut: pieces of 256 KiB on their way through a writer, and parts of a multipart
 //! upload made of whole pieces.
 
 /// One mebibyte, as sizes are counted here.
 pub(super) const MIB: u64 = 1 << 20;
 
-/// What a writer hands on at once. Every piece of a blob but its last is of this size.
-pub(super) const PIECE: usize = MIB as usize;
+/// What a writer hands on at once, at most. Every piece of a part but its last is of this size.
+pub(super) const PIECE: usize = 256 << 10;
 
 /// S3 takes no more of them for one blob.
 pub(super) const MAX_PARTS: u64 = 10_000;
@@ -18,6 +18,11 @@ pub(super) const MIN_PART: u64 = 5 * MIB;
 /// R2 wants all parts but the last of one size.
 pub(super) fn part_size(wanted: u64, max_size: u64) -> u64 {
     wanted.max(max_size.div_ceil(MAX_PARTS)).next_multiple_of(MIB)
+}
+
+/// How many pieces hold so many bytes.
+pub(super) fn pieces(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(PIECE as u64)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

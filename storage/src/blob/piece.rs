@@ -11,10 +11,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::part::PIECE;
+use super::{part::PIECE, room::Share};
 
-/// How many buffers wait to be used again: a part and the pieces around it, of two uploads or so.
-const KEPT: usize = 32;
+/// How many buffers wait to be used again: of four parts, or of all uploads to local files.
+const KEPT: usize = 128;
 
 /// Where a store's pieces come from. Clones share it.
 #[derive(Clone, Default)]
@@ -31,15 +31,17 @@ struct Pool {
 pub(super) struct Piece {
     buffer: Vec<u8>,
     home: Pieces,
+    /// Behind the buffer: it is given back first.
+    _share: Share,
 }
 
 impl Pieces {
-    /// An empty one.
-    pub(super) fn take(&self) -> Piece {
+    /// An empty one, in the room that was taken for it.
+    pub(super) fn take(&self, share: Share) -> Piece {
         let mut pool = self.pool();
         pool.used += 1;
         let buffer = pool.free.pop().unwrap_or_else(|| Vec::with_capacity(PIECE));
-        Piece { buffer, home: self.clone() }
+        Piece { buffer, home: self.clone(), _share: share }
     }
 
     fn give_back(&self, mut buffer: Vec<u8>) {
@@ -100,10 +102,16 @@ impl Drop for Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::room::{Patience, Room};
+
+    fn share() -> Share {
+        let mut room = Room::new(1, Patience::default()).try_take(1).expect("a room for one");
+        room.share().expect("one")
+    }
 
     #[test]
     fn a_piece_takes_what_it_has_room_for() {
-        let mut piece = Pieces::default().take();
+        let mut piece = Pieces::default().take(share());
         let mut bytes = Bytes::from(vec![1; PIECE - 1]);
         assert_eq!((piece.fill(&mut bytes), bytes.len()), (PIECE - 1, 0));
         assert!(!piece.is_full());
@@ -118,7 +126,7 @@ mod tests {
     fn a_buffer_is_used_again_once_nothing_reads_it_and_goes_when_none_is_used() {
         let pieces = Pieces::default();
         let filled = |byte| {
-            let mut piece = pieces.take();
+            let mut piece = pieces.take(share());
             piece.fill(&mut Bytes::from(vec![byte]));
             piece.freeze()
         };
@@ -138,8 +146,8 @@ mod tests {
     #[test]
     fn what_many_uploads_used_at_once_is_not_kept() {
         let pieces = Pieces::default();
-        let one = pieces.take();
-        drop((0..2 * KEPT).map(|_| pieces.take()).collect::<Vec<_>>());
+        let one = pieces.take(share());
+        drop((0..2 * KEPT).map(|_| pieces.take(share())).collect::<Vec<_>>());
         assert_eq!(format!("{pieces:?}"), format!("Pieces {{ free: {KEPT}, used: 1 }}"));
         drop(one);
     }

@@ -164,6 +164,16 @@ impl Remote {
         Ok(found.iter().filter_map(|object| below(&object.location)).collect())
     }
 
+    /// What is sent of these pieces. Memory keeps what it is given, and a piece has to come back to
+    /// those who wait for its room.
+    fn payload(&self, pieces: impl Iterator<Item = Bytes>) -> PutPayload {
+        if self.uploads.is_some() {
+            pieces.collect()
+        } else {
+            pieces.map(|piece| Bytes::copy_from_slice(&piece)).collect()
+        }
+    }
+
     async fn put(&self, path: &Path, payload: PutPayload) -> Result<(), BlobError> {
         let limit = for_bytes(payload.content_length());
         let put = || self.api.put_opts(path, payload.clone(), PutOptions::default());

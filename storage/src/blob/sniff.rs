@@ -1,7 +1,43 @@
 //! What kind of content a blob is: by its first bytes, then by its name.
 
-/// At most this much of the first piece is looked at for being text.
+use std::mem;
+
+/// At most this much is looked at for being text, and no less of what is longer.
 const LOOK: usize = 64 << 10;
+
+/// Looks at the first bytes of a blob, however they arrive.
+#[derive(Debug, Default)]
+pub(super) struct Sniffer {
+    /// What came, while it is too little.
+    head: Vec<u8>,
+    kind: Option<Option<&'static str>>,
+}
+
+impl Sniffer {
+    pub(super) fn see(&mut self, bytes: &[u8]) {
+        if self.kind.is_some() {
+            return;
+        }
+        if self.head.is_empty() && bytes.len() >= LOOK {
+            self.kind = Some(sniff(&bytes[..LOOK]));
+            return;
+        }
+        self.head.extend_from_slice(&bytes[..bytes.len().min(LOOK - self.head.len())]);
+        if self.head.len() == LOOK {
+            self.kind = Some(sniff(&mem::take(&mut self.head)));
+        }
+    }
+
+    /// The kind of content, once enough of it is there to tell; `None` inside: of no known kind.
+    pub(super) fn kind(&self) -> Option<Option<&'static str>> {
+        self.kind
+    }
+
+    /// The kind of content, now that there is no more.
+    pub(super) fn end(self) -> Option<&'static str> {
+        self.kind.unwrap_or_else(|| sniff(&self.head))
+    }
+}
 
 /// The kind of content that begins with `head`, if it is of a known kind.
 pub(super) fn sniff(head: &[u8]) -> Option<&'static str> {

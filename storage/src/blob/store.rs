@@ -10,13 +10,17 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio_util::task::TaskTracker;
 
+#[cfg(feature = "bench")]
+use super::bench::Bench;
 use super::{
     BlobConfig, BlobError, BlobKey, BlobWriter, Recorder,
     config::Kind,
+    hash::Hasher,
     local::{self, Local},
-    part::{self, PIECE},
+    part::{self, MIB, PIECE},
     piece::Pieces,
     remote::{self, Remote},
+    room::Room,
 };
 use crate::{
     id::{AttemptNo, JobId, Tenant},
@@ -29,7 +33,10 @@ pub struct BlobStore {
     home: Home,
     part_size: u64,
     pieces: Pieces,
+    rooms: Rooms,
     tasks: TaskTracker,
+    #[cfg(feature = "bench")]
+    bench: Bench,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +44,20 @@ pub(super) enum Home {
     Local(Arc<Local>),
     Remote(Arc<Remote>),
 }
+
+/// Apart, so that uploads cannot keep results from being stored, nor the reverse.
+#[derive(Debug, Clone)]
+struct Rooms {
+    uploads: Room,
+    results: Room,
+}
+
+/// What uploads to local files hold together, whatever they may hold: more makes none faster.
+const LOCAL_UPLOADS: u64 = 24 * MIB;
+/// And outputs and logs on their way to local files.
+const LOCAL_RESULTS: u64 = 8 * MIB;
+/// How many parts of outputs and logs are held in memory at once.
+const RESULT_PARTS: u64 = 4;
 
 /// A blob on its way out.
 pub struct BlobRead {
@@ -60,6 +81,8 @@ impl BlobStore {
     /// # Errors
     /// [`BlobError::Misconfigured`], naming the key; or what the file system says.
     pub fn open(config: &BlobConfig, data: &Path) -> Result<Self, BlobError> {
+        #[cfg(feature = "bench")]
+        let (bench, config) = &Bench::of(config);
         let part_size = config.checked_part_size()?;
         let home = match config.kind()? {
             Kind::Local => Home::Local(Arc::new(Local::open(data)?)),
@@ -71,19 +94,49 @@ impl BlobStore {
         let tasks = TaskTracker::new();
         // Closed only means that `settled` may see the end; tasks are still taken.
         tasks.close();
-        Ok(Self { home, part_size, pieces: Pieces::default(), tasks })
+        if matches!(home, Home::Remote(_)) && part_size > config.memory {
+            return Err(BlobError::Misconfigured(format!(
+                "uploads.memory is {} bytes and does not hold one part of {part_size} bytes \
+                 (store.part_size)",
+                config.memory
+            )));
+        }
+        let (uploads, results) = match home {
+            Home::Local(_) => (LOCAL_UPLOADS.min(config.memory), LOCAL_RESULTS),
+            Home::Remote(_) => (config.memory, RESULT_PARTS * part_size),
+        };
+        let room = |bytes: u64| Room::new((bytes / PIECE as u64) as usize, config.patience);
+        Ok(Self {
+            home,
+            part_size,
+            pieces: Pieces::default(),
+            rooms: Rooms { uploads: room(uploads), results: room(results) },
+            tasks,
+            #[cfg(feature = "bench")]
+            bench: *bench,
+        })
     }
 
     /// A writer of one blob of at most `max_size` bytes (its size, where that is known: it decides
     /// the size of the parts). Nothing happens in the store before its first write or its finish.
+    ///
+    /// For what comes from this machine, as outputs and logs do. What a client sends is for
+    /// [`BlobStore::upload`], because a client may stop sending.
     pub fn writer(&self, key: BlobKey, max_size: u64, recorder: Arc<dyn Recorder>) -> BlobWriter {
-        BlobWriter::new(self.clone(), key, max_size, recorder)
+        BlobWriter::new(self.clone(), key, max_size, recorder, self.rooms.results.clone())
+    }
+
+    /// A writer of what a client sends, in the memory of all uploads together: its bytes are to be
+    /// read through [`BlobWriter::listen`].
+    pub fn upload(&self, key: BlobKey, max_size: u64, recorder: Arc<dyn Recorder>) -> BlobWriter {
+        BlobWriter::new(self.clone(), key, max_size, recorder, self.rooms.uploads.clone())
     }
 
     /// The most memory that one writer of at most `max_size` bytes holds.
     #[must_use]
     pub fn writer_memory(&self, max_size: u64) -> u64 {
-        let pieces = 4 * PIECE as u64;
+        // One filled, one waiting, and those that are hashed and written.
+        let pieces = 8 * PIECE as u64;
         match self.home {
             Home::Local(_) => pieces,
             Home::Remote(_) => {
@@ -207,11 +260,38 @@ impl BlobStore {
         &self.tasks
     }
 
+    /// Whether blobs are sent in parts that are held in memory until they are stored.
+    pub(super) fn in_parts(&self) -> bool {
+        #[cfg(feature = "bench")]
+        if self.bench.discard {
+            return false;
+        }
+        matches!(self.home, Home::Remote(_))
+    }
+
+    /// Of a blob of at most so many bytes.
+    pub(super) fn part_size(&self, max_size: u64) -> u64 {
+        part::part_size(self.part_size, max_size)
+    }
+
+    /// Of one blob.
+    pub(super) fn hasher(&self) -> Hasher {
+        #[cfg(feature = "bench")]
+        if self.bench.unhashed {
+            return Hasher::Off;
+        }
+        Hasher::new()
+    }
+
     pub(super) async fn session(&self, key: &BlobKey, max_size: u64) -> Result<Session, BlobError> {
+        #[cfg(feature = "bench")]
+        if self.bench.discard {
+            return Ok(Session::Null(0));
+        }
         match &self.home {
             Home::Local(home) => home.session(key).await.map(Session::Local),
             Home::Remote(home) => {
-                let part_size = part::part_size(self.part_size, max_size);
+                let part_size = self.part_size(max_size);
                 Ok(Session::Remote(remote::Session::new(home, key, part_size)))
             }
         }
@@ -222,6 +302,9 @@ impl BlobStore {
 pub(super) enum Session {
     Local(local::Session),
     Remote(remote::Session),
+    /// Forgets, and counts.
+    #[cfg(feature = "bench")]
+    Null(u64),
 }
 
 impl Session {
@@ -233,6 +316,19 @@ impl Session {
         match self {
             Self::Local(session) => session.write(piece).await,
             Self::Remote(session) => session.write(piece, recorder).await,
+            #[cfg(feature = "bench")]
+            Self::Null(size) => {
+                *size += piece.len() as u64;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends what is full.
+    pub(super) async fn flush(&mut self, recorder: &dyn Recorder) -> Result<(), BlobError> {
+        match self {
+            Self::Remote(session) => session.flush(recorder).await,
+            _ => Ok(()),
         }
     }
 
@@ -240,6 +336,8 @@ impl Session {
         match self {
             Self::Local(session) => session.stored(),
             Self::Remote(session) => session.stored(),
+            #[cfg(feature = "bench")]
+            Self::Null(size) => *size,
         }
     }
 
@@ -247,6 +345,8 @@ impl Session {
         match self {
             Self::Local(session) => session.finish().await,
             Self::Remote(session) => session.finish(recorder).await,
+            #[cfg(feature = "bench")]
+            Self::Null(_) => Ok(()),
         }
     }
 
@@ -254,6 +354,8 @@ impl Session {
         match self {
             Self::Local(session) => session.abort().await,
             Self::Remote(session) => session.abort().await,
+            #[cfg(feature = "bench")]
+            Self::Null(_) => Ok(()),
         }
     }
 }

@@ -2,24 +2,29 @@
 //!
 //! A [`BlobWriter`] is the end that its caller holds; behind it a task of its own owns what is in
 //! the store. So a caller may be dropped at any point: the task sees that nobody will finish the
-//! blob and takes back what is there. It holds at most one piece being filled, one waiting and one
-//! being written, plus, on S3, a part being filled and one in flight.
+//! blob and takes back what is there. It holds at most one piece being filled, one waiting and some
+//! being hashed and written, plus, on S3, a part being filled and one in flight: all of it in room
+//! that was taken before, see [`super::room`].
+
+mod task;
 
 use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use tokio::{
-    runtime::Handle,
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
+use self::task::{Ended, Message, Task};
 use super::{
     BlobError, BlobKey, BlobStore, Recorder, Written,
-    hash::Hasher,
     lease::{Lease, Seen},
+    part,
     piece::Piece,
-    sniff, store,
+    room::{self, Reservation, Room},
+    seat::Seat,
+    sniff::{self, Sniffer},
 };
 
 /// A blob that is being written. Dropped unfinished, nothing of it stays in the store.
@@ -29,11 +34,17 @@ pub struct BlobWriter {
     key: BlobKey,
     max_size: u64,
     recorder: Arc<dyn Recorder>,
+    room: Room,
+    seat: Seat,
+    /// It waits for its first room for as long as it takes.
+    patient: bool,
+    reservation: Option<Reservation>,
     piece: Option<Piece>,
     offset: u64,
-    /// Of the first piece, once it is full.
-    sniffed: Option<Option<&'static str>>,
+    sniffer: Sniffer,
     link: Link,
+    /// Why it takes no more, though its task is well.
+    refused: Option<BlobError>,
 }
 
 /// Between a writer and its task.
@@ -43,28 +54,70 @@ enum Link {
     Failed(BlobError),
 }
 
-/// How a task ended.
-struct Ended {
-    /// Why there is no blob, where nobody asked for there to be none.
-    failed: Option<BlobError>,
-    /// Whether everything was taken back, where there is no blob.
-    cleaned: Result<(), BlobError>,
-}
-
-enum Message {
-    Piece(Bytes),
-    Finish(oneshot::Sender<Receipt>),
-}
-
 impl BlobWriter {
     pub(super) fn new(
         store: BlobStore,
         key: BlobKey,
         max_size: u64,
         recorder: Arc<dyn Recorder>,
+        room: Room,
     ) -> Self {
-        let (piece, link) = (None, Link::Idle);
-        Self { store, key, max_size, recorder, piece, offset: 0, sniffed: None, link }
+        Self {
+            store,
+            key,
+            max_size,
+            recorder,
+            seat: room.seat(),
+            room,
+            patient: true,
+            reservation: None,
+            piece: None,
+            offset: 0,
+            sniffer: Sniffer::default(),
+            link: Link::Idle,
+            refused: None,
+        }
+    }
+
+    /// At most so many bytes will come, where fewer than before: a small blob takes little room.
+    /// Before the first write.
+    pub fn expect_at_most(&mut self, bytes: u64) {
+        self.max_size = self.max_size.min(bytes);
+    }
+
+    /// Whether its first wait for room lasts as long as it takes. Otherwise it is
+    /// [`BlobError::Crowded`] when that takes long.
+    pub fn set_patient(&mut self, patient: bool) {
+        self.patient = patient;
+    }
+
+    /// Waits for room, where a part is to be held in memory, and then for `next`: the bytes that a
+    /// client sends, which are not to be read before there is room for them.
+    ///
+    /// # Errors
+    /// [`BlobError::Crowded`]; [`BlobError::Slow`] when others wait for the room that it holds and
+    /// does not fill; or as [`BlobWriter::write`]. It is to be dropped or aborted then.
+    pub async fn listen<T>(&mut self, next: impl Future<Output = T>) -> Result<T, BlobError> {
+        self.may_go_on()?;
+        let in_parts = self.store.in_parts();
+        // While a piece is being filled there is room, and its part may not go out before that.
+        if in_parts && self.piece.is_none() {
+            self.reserve().await?;
+        }
+        let (mut next, seat) = (std::pin::pin!(next), self.seat.clone());
+        loop {
+            let holds = self.piece.is_some() || self.reservation.is_some();
+            let listening = holds.then(|| seat.listen());
+            tokio::select! {
+                biased;
+                next = &mut next => return Ok(next),
+                () = seat.told_to_leave() => return Err(self.refuse(BlobError::Slow)),
+                () = seat.pressed(), if self.piece.is_some() && !in_parts => {}
+            }
+            drop(listening);
+            // A file takes pieces of any size, and others need the room.
+            self.hand_on().await?;
+        }
     }
 
     /// Takes `bytes`, waiting while the store is slower than they arrive.
@@ -73,6 +126,7 @@ impl BlobWriter {
     /// [`BlobError`], of this or of an earlier call: nothing of the blob stays in the store, and
     /// every later call fails the same way.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), BlobError> {
+        self.may_go_on()?;
         if self.offset + bytes.len() as u64 > self.max_size {
             let error = BlobError::TooLarge { limit: self.max_size };
             let link = std::mem::replace(&mut self.link, Link::Failed(error.clone()));
@@ -80,13 +134,19 @@ impl BlobWriter {
             return Err(error);
         }
         while !bytes.is_empty() {
-            let piece = self.piece.get_or_insert_with(|| self.store.pieces().take());
-            self.offset += piece.fill(&mut bytes) as u64;
+            if self.piece.is_none() {
+                self.reserve().await?;
+                let share = self.reservation.as_mut().and_then(Reservation::share);
+                self.piece = share.map(|share| self.store.pieces().take(share));
+            }
+            let piece = self.piece.as_mut().expect("room was taken for it");
+            let took = piece.fill(&mut bytes);
+            let full = piece.is_full();
+            self.offset += took as u64;
+            self.seat.took(took);
             self.up().store(self.offset, Ordering::Relaxed);
-            if let Some(piece) = self.piece.take_if(|piece| piece.is_full()) {
-                let piece = piece.freeze();
-                self.sniffed.get_or_insert_with(|| sniff::sniff(&piece));
-                self.send(Message::Piece(piece)).await?;
+            if full {
+                self.hand_on().await?;
             }
         }
         match &self.link {
@@ -98,7 +158,7 @@ impl BlobWriter {
     /// What it will be with this name, as soon as enough of it is there to tell.
     #[must_use]
     pub fn content_type(&self, name: &str) -> Option<String> {
-        self.sniffed.map(|sniffed| sniff::content_type(sniffed, name))
+        self.sniffer.kind().map(|kind| sniff::content_type(kind, name))
     }
 
     /// Bytes taken so far.
@@ -112,12 +172,16 @@ impl BlobWriter {
     /// # Errors
     /// [`BlobError`]; then nothing of it stays in the store.
     pub async fn finish(mut self) -> Result<Written, BlobError> {
-        self.up();
-        if let Some(piece) = self.piece.take() {
-            self.send(Message::Piece(piece.freeze())).await?;
+        if let Some(error) = self.refused {
+            self.link.take_back().await?;
+            return Err(error);
         }
+        self.up();
+        self.reservation = None;
+        self.hand_on().await?;
         let (reply, written) = oneshot::channel();
-        self.send(Message::Finish(reply)).await?;
+        let sniffed = std::mem::take(&mut self.sniffer).end();
+        self.send(Message::Finish(sniffed, reply)).await?;
         match written.await {
             Ok(receipt) => Ok(receipt.keep()),
             Err(_) => Err(self.failure().await),
@@ -132,6 +196,61 @@ impl BlobWriter {
         self.link.take_back().await
     }
 
+    fn may_go_on(&self) -> Result<(), BlobError> {
+        self.refused.clone().map_or(Ok(()), Err)
+    }
+
+    /// Gives its room back at once; what is in the store is taken back when it is dropped.
+    fn refuse(&mut self, error: BlobError) -> BlobError {
+        (self.piece, self.reservation) = (None, None);
+        self.refused = Some(error.clone());
+        error
+    }
+
+    /// Makes sure that there is room for the next piece: taken for a whole part where parts are
+    /// sent. Nothing is, where nothing more may come. No piece is being filled.
+    async fn reserve(&mut self) -> Result<(), BlobError> {
+        let more = self.max_size - self.offset;
+        let used_up = self.reservation.as_ref().is_none_or(Reservation::is_used_up);
+        if !used_up || more == 0 {
+            return Ok(());
+        }
+        self.reservation = None;
+        let pieces = if self.store.in_parts() {
+            part::pieces(self.store.part_size(self.max_size).min(more))
+        } else {
+            1
+        };
+        if let Some(reservation) = self.room.try_take(pieces) {
+            self.reservation = Some(reservation);
+            return Ok(());
+        }
+        // The part before is full, and must not wait for this one: others wait for its room.
+        let first = self.offset == 0;
+        if !first && self.store.in_parts() {
+            self.send(Message::Flush).await?;
+        }
+        let room = self.room.clone();
+        let taken = tokio::select! {
+            biased;
+            taken = room.take(pieces, first && !self.patient) => taken,
+            () = self.link.ended() => return Err(self.failure().await),
+        };
+        match taken {
+            Ok(reservation) => self.reservation = Some(reservation),
+            Err(room::NoRoom) => return Err(self.refuse(BlobError::Crowded)),
+        }
+        Ok(())
+    }
+
+    /// Gives the piece being filled to the task, as it is.
+    async fn hand_on(&mut self) -> Result<(), BlobError> {
+        let Some(piece) = self.piece.take() else { return Ok(()) };
+        let piece = piece.freeze();
+        self.sniffer.see(&piece);
+        self.send(Message::Piece(piece)).await
+    }
+
     /// Starts the task where there is none yet.
     fn up(&mut self) -> Seen {
         if let Link::Idle = self.link {
@@ -142,6 +261,7 @@ impl BlobWriter {
                 key: self.key.clone(),
                 max_size: self.max_size,
                 inbox,
+                _seat: self.seat.clone(),
                 lease: Lease::new(Arc::clone(&self.recorder), Arc::clone(&seen)),
             };
             let task = self.store.tasks().spawn(task.run());
@@ -178,104 +298,17 @@ impl BlobWriter {
 }
 
 impl Link {
+    /// Returns when there is a task no more.
+    async fn ended(&self) {
+        match self {
+            Self::Up { outbox, .. } => outbox.closed().await,
+            Self::Idle | Self::Failed(_) => std::future::pending().await,
+        }
+    }
+
     async fn take_back(self) -> Result<(), BlobError> {
         let Self::Up { outbox, task, .. } = self else { return Ok(()) };
         drop(outbox);
         task.await.map_err(|error| BlobError::died(&error))?.cleaned
-    }
-}
-
-/// The end that owns what is in the store.
-struct Task {
-    store: BlobStore,
-    key: BlobKey,
-    max_size: u64,
-    inbox: mpsc::Receiver<Message>,
-    lease: Lease,
-}
-
-impl Task {
-    async fn run(mut self) -> Ended {
-        let mut session = match self.store.session(&self.key, self.max_size).await {
-            Ok(session) => session,
-            Err(error) => return Ended { failed: Some(error), cleaned: Ok(()) },
-        };
-        let taken = self.take_in(&mut session).await;
-        let (failed, cleaned) = match taken {
-            Ok(Some((written, reply))) => {
-                let (store, key) = (self.store.clone(), self.key.clone());
-                let receipt = Receipt { written: Some(written), store, key, on: Handle::current() };
-                // A caller that is gone already drops it here.
-                drop(reply.send(receipt));
-                (None, Ok(()))
-            }
-            Ok(None) => (None, session.abort().await),
-            Err(error) => (Some(error), session.abort().await),
-        };
-        if let Err(error) = &cleaned {
-            let key = self.key.path();
-            tracing::warn!(key, %error, "what was written of a blob could not be taken back yet");
-        }
-        Ended { failed, cleaned }
-    }
-
-    /// `None`: the writer was dropped, or aborts.
-    async fn take_in(
-        &mut self,
-        session: &mut store::Session,
-    ) -> Result<Option<(Written, oneshot::Sender<Receipt>)>, BlobError> {
-        let (mut hasher, mut size, mut sniffed) = (Hasher::new(), 0, None);
-        loop {
-            let Some(message) = self.lease.next(&mut self.inbox).await? else { return Ok(None) };
-            match message {
-                Message::Piece(piece) => {
-                    if size == 0 {
-                        sniffed = sniff::sniff(&piece).map(str::to_owned);
-                    }
-                    size += piece.len() as u64;
-                    hasher.update(piece.clone()).await?;
-                    let recorder = self.lease.recorder();
-                    self.lease.during(session.write(piece, &*recorder)).await?;
-                    self.lease.advanced(session.stored()).await?;
-                }
-                Message::Finish(reply) => {
-                    let sha256 = hasher.finish().await?;
-                    let recorder = self.lease.recorder();
-                    self.lease.during(session.finish(&*recorder)).await?;
-                    return Ok(Some((Written { size, sha256, sniffed }, reply)));
-                }
-            }
-        }
-    }
-}
-
-/// A finished blob on its way to whoever waits for it. Where nobody takes it out, because the
-/// caller was dropped at just that moment, the blob goes.
-struct Receipt {
-    written: Option<Written>,
-    store: BlobStore,
-    key: BlobKey,
-    on: Handle,
-}
-
-impl Receipt {
-    fn keep(mut self) -> Written {
-        self.written.take().expect("a receipt is made with it and taken once")
-    }
-}
-
-impl Drop for Receipt {
-    fn drop(&mut self) {
-        if self.written.is_none() {
-            return;
-        }
-        let (store, key) = (self.store.clone(), self.key.clone());
-        let delete = async move {
-            if let Err(error) = store.delete(&key).await {
-                let key = key.path();
-                tracing::warn!(key, %error, "a blob that nobody waited for is still there");
-            }
-        };
-        self.store.tasks().spawn_on(delete, &self.on);
     }
 }

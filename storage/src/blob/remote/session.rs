@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use object_store::{PutPayload, multipart::PartId, path::Path};
+use object_store::{multipart::PartId, path::Path};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -80,6 +80,14 @@ impl Session {
         Ok(())
     }
 
+    /// Sends a part that is full, though more may not follow: others wait for its memory.
+    pub(in crate::blob) async fn flush(
+        &mut self,
+        recorder: &dyn Recorder,
+    ) -> Result<(), BlobError> {
+        if self.filled >= self.part_size { self.send(recorder).await } else { Ok(()) }
+    }
+
     /// Bytes that the service has confirmed.
     pub(in crate::blob) fn stored(&self) -> u64 {
         self.stored
@@ -91,7 +99,7 @@ impl Session {
     ) -> Result<(), BlobError> {
         if self.upload.is_none() {
             self.object = true;
-            let whole = self.part.drain(..).collect();
+            let whole = self.home.payload(self.part.drain(..));
             return self.home.put(&self.path, whole).await;
         }
         self.send(recorder).await?;
@@ -110,7 +118,7 @@ impl Session {
         if index as u64 >= MAX_PARTS {
             return Err(BlobError::TooLarge { limit: self.part_size * MAX_PARTS });
         }
-        let payload: PutPayload = self.part.drain(..).collect();
+        let payload = self.home.payload(self.part.drain(..));
         self.filled = 0;
         let (home, path) = (Arc::clone(&self.home), self.path.clone());
         // A task, so that it goes on while the next part is filled. Signing hashes the part once
@@ -181,6 +189,7 @@ impl Session {
 
     /// Takes everything back.
     pub(in crate::blob) async fn abort(&mut self) -> Result<(), BlobError> {
+        self.part = Vec::new();
         if let Some(Flying { mut task, .. }) = self.flying.take()
             && timeout(LANDING, &mut task).await.is_err()
         {

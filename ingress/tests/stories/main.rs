@@ -12,6 +12,7 @@ mod key;
 mod once;
 mod pages;
 mod retry;
+mod room;
 mod uploads;
 mod waiting;
 mod who;

@@ -22,7 +22,7 @@ use fileyard_orchestrator::{
 use fileyard_storage::{
     MemoryStore, Store,
     attempt::Contract,
-    blob::{BlobConfig, BlobKey, BlobStore, Digest, Recorder},
+    blob::{BlobConfig, BlobKey, BlobStore, Digest, Patience, Recorder},
     clock::{ManualClock, Timestamp},
     id::{Fence, InstallId, JobId},
     job::{ExitFacts, Job, JobEvent, JobFilter, Output, OwnerEvent, Progress},
@@ -105,9 +105,26 @@ impl Yard {
         public_url: Option<&str>,
         access: Access,
     ) -> Self {
-        let data = tempfile::tempdir().unwrap();
         let config = BlobConfig { url: "memory://".into(), ..BlobConfig::default() };
-        let blobs = BlobStore::open(&config, data.path()).unwrap();
+        Self::stored(&config, processors, default, public_url, access)
+    }
+
+    /// With so much memory for all uploads together, and little patience.
+    pub(crate) fn crowded(memory: u64, patience: Patience) -> Self {
+        let url = "memory://".into();
+        let config = BlobConfig { url, memory, patience, ..BlobConfig::default() };
+        Self::stored(&config, [processor("text")], Some("text"), None, Access::default())
+    }
+
+    fn stored(
+        config: &BlobConfig,
+        processors: impl IntoIterator<Item = Processor>,
+        default: Option<&str>,
+        public_url: Option<&str>,
+        access: Access,
+    ) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let blobs = BlobStore::open(config, data.path()).unwrap();
         let rows = MemoryStore::new(InstallId::from_u128(1)).exclusive();
         Self::over(rows, blobs, data, processors, default, public_url, access)
     }
@@ -211,6 +228,10 @@ impl Yard {
 
     pub(crate) async fn put(&self, path: &str, body: impl Into<Body>) -> Answer {
         self.ask(Request::put(path).body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn put_at(&self, path: String, body: Body) -> Answer {
+        self.put(&path, body).await
     }
 
     pub(crate) async fn post(&self, path: &str, form: Form) -> Answer {

@@ -105,7 +105,7 @@ async fn what_is_announced_to_be_small_takes_little() {
 async fn an_upload_without_its_first_part_is_refused_in_time_and_leaves_nothing() {
     let yard = yard("memory://", PART, QUICK);
     let mut holder = yard.upload();
-    let _held = holder.listen(async {}).await.unwrap();
+    holder.listen(async {}).await.unwrap();
     // Nobody listens to it now, as where its store is slow: it is not told to leave.
     let refused = yard.send(10).await;
     assert_eq!(refused, Err(BlobError::Crowded));

@@ -133,12 +133,9 @@ impl Receiving {
 
     /// Gives it up, and returns when nothing of it is left.
     pub async fn abandon(mut self) {
-        if let Some(writer) = self.writer.take()
-            && let Err(error) = writer.abort().await
-        {
-            tracing::warn!(upload = %self.claim.upload.id, %error, "could not abort a write");
+        if let Some(writer) = self.writer.take() {
+            give_up(writer, self.claim.pass_on()).await;
         }
-        self.claim.abandon().await;
     }
 }
 
@@ -167,13 +164,21 @@ impl Received {
 
 impl Drop for Receiving {
     fn drop(&mut self) {
-        // The writer goes before its row: nothing may land after the row says abandoned.
         if let Some(writer) = self.writer.take() {
             let claim = self.claim.pass_on();
             let tasks = claim.intake.0.tasks.clone();
-            tasks.spawn(Self { claim, writer: Some(writer), checked: true }.abandon());
+            // Not a `Receiving`: a runtime that ends drops this task, which would make another.
+            tasks.spawn(give_up(writer, claim));
         }
     }
+}
+
+/// The writer goes before its row: nothing may land after the row says abandoned.
+async fn give_up(writer: BlobWriter, mut claim: Claim) {
+    if let Err(error) = writer.abort().await {
+        tracing::warn!(upload = %claim.upload.id, %error, "could not abort a write");
+    }
+    claim.abandon().await;
 }
 
 /// Whether a processor takes a file of this name and type.

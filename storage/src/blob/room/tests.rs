@@ -1,6 +1,8 @@
 //! Turns, and what becomes of those who are slow while others wait. Times are short, and nothing
 //! here is judged by how fast it was.
 
+#![allow(clippy::unwrap_used)]
+
 use std::future::Future;
 
 use futures::{FutureExt, future::join_all};

@@ -39,15 +39,7 @@ pub(crate) struct Yard {
 impl Yard {
     pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let config = BlobConfig {
-            url: String::new(),
-            endpoint: String::new(),
-            region: String::new(),
-            path_style: true,
-            access_key_id: String::new(),
-            secret_access_key: String::new(),
-            part_size: 8 << 20,
-        };
+        let config = BlobConfig::default();
         let blobs = BlobStore::open(&config, home.path()).unwrap();
         let dirs = HostDirs::new(home.path().join("attempts"), blobs.local_root().map(Into::into));
         // Free here, and so most likely on the other loopback addresses too.

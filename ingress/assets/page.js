@@ -46,6 +46,8 @@ function renew() {
     asking = new AbortController();
     const headers = { Accept: "application/json", "If-None-Match": job.dataset.tag };
     const answer = await fetch(job.dataset.wait, { headers, signal: asking.signal });
+    // The look that follows leads to the login page.
+    if (answer.status === 401) return true;
     if (!answer.ok && answer.status !== 304) throw new Error(answer.status);
     return answer.status !== 304 || !!document.querySelector(".state.running");
   }

@@ -49,6 +49,12 @@ pub(crate) fn parse(value: &[u8]) -> Result<Option<Digest>, Problem> {
     Ok(last)
 }
 
+/// A digest as such a header has it.
+#[must_use]
+pub(crate) fn field(digest: &Digest) -> String {
+    format!("sha-256=:{}:", BASE64_STANDARD.encode(digest.0))
+}
+
 /// Refuses what is not what it was announced to be. `what` is a name for a person.
 ///
 /// # Errors

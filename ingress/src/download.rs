@@ -1,4 +1,5 @@
-//! Bytes out: a job's input and its outputs, whole or in part, with headers that let nothing run.
+//! Bytes out: a job's input and its outputs, whole or in part. What a browser may make of them is
+//! decided in `inert.rs`.
 
 use axum::{
     body::Body,
@@ -10,14 +11,18 @@ use fileyard_storage::{
     id::JobId,
     job::{Job, JobState},
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 
 use crate::{
-    App,
+    App, digest,
     error::{Code, Problem, unreadable},
+    etag,
+    inert::{self, set},
     range::{Wanted, wanted},
 };
+
+/// Each use asks first, with the tag: whoever has logged out sees nothing any more.
+const KEPT: &str = "private, no-cache";
 
 /// `GET /jobs/{id}/input`.
 pub(crate) async fn input(
@@ -86,6 +91,12 @@ impl<'a> Blob<'a> {
         headers: &HeaderMap,
     ) -> Result<Response, Problem> {
         let etag = format!("\"{}\"", self.sha256);
+        if etag::is_known(headers, &etag) {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            set(response.headers_mut(), header::ETAG, &etag);
+            set(response.headers_mut(), header::CACHE_CONTROL, KEPT);
+            return Ok(response);
+        }
         let (status, part) = match wanted(headers, self.size, &etag) {
             // A range is for GET alone.
             _ if method == Method::HEAD => (StatusCode::OK, None),
@@ -104,65 +115,15 @@ impl<'a> Blob<'a> {
         };
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        inert(headers);
-        set(headers, header::CONTENT_TYPE, self.content_type);
+        inert::file(headers, self.name, self.content_type);
         set(headers, header::CONTENT_LENGTH, &length.to_string());
         set(headers, header::ETAG, &etag);
-        set(headers, header::CONTENT_DISPOSITION, &attachment(self.name));
-        set(headers, header::CACHE_CONTROL, "private, max-age=3600");
+        // Of the whole file, whatever part of it this is (RFC 9530).
+        set(headers, HeaderName::from_static("repr-digest"), &digest::field(&self.sha256));
+        set(headers, header::CACHE_CONTROL, KEPT);
         if let Some(range) = content_range {
             set(headers, header::CONTENT_RANGE, &range);
         }
         Ok(response)
-    }
-}
-
-/// What keeps a browser from running, framing or guessing anything in a file.
-pub(crate) fn inert(headers: &mut HeaderMap) {
-    set(headers, header::ACCEPT_RANGES, "bytes");
-    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    let policy = "sandbox; default-src 'none'; frame-ancestors 'none'";
-    set(headers, header::CONTENT_SECURITY_POLICY, policy);
-    let name = header::HeaderName::from_static("cross-origin-resource-policy");
-    set(headers, name, "same-origin");
-}
-
-/// A content type comes from a row; one that is no header's value is nobody's loss.
-pub(crate) fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
-    let fallback = HeaderValue::from_static("application/octet-stream");
-    headers.insert(name, HeaderValue::try_from(value).unwrap_or(fallback));
-}
-
-/// `attachment` with the name twice: as ASCII, and as it is (RFC 6266, RFC 8187).
-pub(crate) fn attachment(name: &str) -> String {
-    const ATTR: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    let plain: String = name
-        .chars()
-        .map(|c| match c {
-            ' '..='~' if !matches!(c, '"' | '\\' | '%' | '/') => c,
-            _ => '_',
-        })
-        .collect();
-    format!(
-        "attachment; filename=\"{plain}\"; filename*=UTF-8''{}",
-        utf8_percent_encode(name, ATTR)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_can_not_leave_its_header() {
-        for (name, header) in [
-            ("a b.txt", "attachment; filename=\"a b.txt\"; filename*=UTF-8''a%20b.txt"),
-            ("\"\r\nX: y", "attachment; filename=\"___X: y\"; filename*=UTF-8''%22%0D%0AX%3A%20y"),
-            ("ü%.png", "attachment; filename=\"__.png\"; filename*=UTF-8''%C3%BC%25.png"),
-            ("../x\\y", "attachment; filename=\".._x_y\"; filename*=UTF-8''..%2Fx%5Cy"),
-        ] {
-            assert_eq!(attachment(name), header);
-            assert!(HeaderValue::try_from(attachment(name)).is_ok());
-        }
     }
 }

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     App,
-    download::{inert, set},
     error::{Code, Problem, unreadable},
+    inert::{inert, set},
     range::{Wanted, parse},
 };
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Code, Problem},
+    etag,
     json::JobJson,
     urls::Urls,
 };
@@ -43,11 +44,7 @@ impl View {
     /// Whether a client that sent these headers has these bytes already (RFC 9110, 13.1.2).
     #[must_use]
     pub(crate) fn is_known(&self, headers: &HeaderMap) -> bool {
-        let tags = headers.get_all(header::IF_NONE_MATCH).iter();
-        tags.filter_map(|tags| tags.to_str().ok()).flat_map(|tags| tags.split(',')).any(|tag| {
-            let tag = tag.trim();
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes()
-        })
+        etag::is_known(headers, self.tag())
     }
 
     /// The answer to a `GET` with these headers: the job, or that the client has it.

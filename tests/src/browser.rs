@@ -30,6 +30,8 @@ pub struct Browser {
     from: BufReader<Receiver>,
     last: u64,
     session: Option<String>,
+    /// What it has told unasked, since it was last looked at.
+    events: Vec<Value>,
     _profile: TempDir,
 }
 
@@ -39,6 +41,14 @@ impl Browser {
     /// # Panics
     /// When it does not start.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more on its command line.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_with(args: &[&str]) -> Self {
         let profile = tempfile::Builder::new().prefix("fileyard-browser").tempdir().unwrap();
         let (to, from) = (profile.path().join("to"), profile.path().join("from"));
         for pipe in [&to, &from] {
@@ -63,8 +73,8 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--disable-extensions",
             "--hide-scrollbars",
-            "about:blank",
         ]);
+        command.args(args).arg("about:blank");
         let said = std::fs::File::create(profile.path().join("log")).unwrap();
         command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
         let mut browser = Self {
@@ -73,6 +83,7 @@ impl Browser {
             from: BufReader::new(receiver),
             last: 0,
             session: None,
+            events: Vec::new(),
             _profile: profile,
         };
         let page = browser.call("Target.createTarget", json!({"url": "about:blank"})).await;
@@ -80,6 +91,7 @@ impl Browser {
         let session = browser.call("Target.attachToTarget", attach).await;
         browser.session = session["sessionId"].as_str().map(str::to_owned);
         browser.call("Page.enable", json!({})).await;
+        browser.call("Log.enable", json!({})).await;
         browser
     }
 
@@ -108,6 +120,9 @@ impl Browser {
                 assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
                 return answer["result"].clone();
             }
+            if answer["method"].is_string() {
+                self.events.push(answer);
+            }
         }
     }
 
@@ -125,6 +140,41 @@ impl Browser {
         let scheme = if dark { "dark" } else { "light" };
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.call("Emulation.setEmulatedMedia", features).await;
+    }
+
+    /// Waits until it tells of this, and gives what it tells; nothing before it is kept.
+    pub async fn hear(&mut self, event: &str) -> Value {
+        until(&format!("the browser tells of {event}"), LONG, async || {
+            self.eval("1").await;
+            let at = self.events.iter().position(|told| told["method"] == event)?;
+            self.events.drain(..=at).next_back().map(|mut told| told["params"].take())
+        })
+        .await
+    }
+
+    /// What it has complained of since this was asked last, as it stands in its console.
+    pub async fn complaints(&mut self) -> Vec<String> {
+        self.eval("1").await;
+        let logged = self.events.drain(..).filter(|told| told["method"] == "Log.entryAdded");
+        logged
+            .filter_map(|told| Some(told["params"]["entry"]["text"].as_str()?.to_owned()))
+            .collect()
+    }
+
+    /// Goes to an address that may show nothing, such as a download.
+    pub async fn follow(&mut self, url: &str) {
+        self.call("Page.navigate", json!({"url": url})).await;
+    }
+
+    /// Types, as a person does, into what `selector` finds.
+    pub async fn enter(&mut self, selector: &str, text: &str) {
+        self.eval(&format!("document.querySelector({selector:?}).focus()")).await;
+        self.call("Input.insertText", json!({"text": text})).await;
+    }
+
+    /// Forgets every cookie.
+    pub async fn forget(&mut self) {
+        self.call("Network.clearBrowserCookies", json!({})).await;
     }
 
     /// Goes to an address and waits until it is all there.

@@ -12,6 +12,7 @@ pub mod browser;
 pub mod client;
 pub mod crash;
 pub mod docker;
+pub mod elsewhere;
 pub mod firewall;
 pub mod leftovers;
 pub mod minio;

@@ -43,19 +43,59 @@ async fn an_input_is_sent_whole_in_part_and_by_head() {
 }
 
 #[tokio::test]
+async fn a_file_says_its_digest_and_is_not_sent_to_who_has_it() {
+    let yard = Yard::new();
+    let job = yard.job("a.txt", "hello").await;
+    let path = format!("/jobs/{}/input", job.id());
+    for (range, status) in [("bytes=0-1", 206), ("bytes=a", 200)] {
+        let answer = ask(&yard, Method::GET, &path, range).await;
+        assert_eq!(answer.status.as_u16(), status);
+        // Of the whole, and of all of `hello`.
+        let digest = "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:";
+        assert_eq!(answer.headers["repr-digest"], digest);
+        assert_eq!(answer.header(header::CACHE_CONTROL), "private, no-cache");
+    }
+    let etag = yard.get(&path).await.header(header::ETAG).to_owned();
+    for (tags, status) in [
+        (etag.clone(), 304),
+        (format!("\"a\", W/{etag}"), 304),
+        ("*".into(), 304),
+        ("\"other\"".into(), 200),
+        (etag.trim_matches('"').into(), 200),
+    ] {
+        let request = Request::get(&path).header(header::IF_NONE_MATCH, &tags);
+        let answer = yard.ask(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), status, "{tags}");
+        assert_eq!(answer.body.is_empty(), status == 304);
+        assert_eq!(answer.header(header::ETAG), etag);
+    }
+}
+
+#[tokio::test]
 async fn nothing_in_a_file_can_run() {
     let yard = Yard::new();
     let job = yard.job("page.html", "<script>alert(1)</script>").await;
-    yard.succeeded(job.id(), Value::Null, &[("x.svg", "image/svg+xml", b"<svg/>")]).await;
-    for path in ["input", "outputs/x.svg", "logs"] {
+    let outputs: [(&str, &str, &[u8]); 3] = [
+        ("x.svg", "image/svg+xml", b"<svg/>"),
+        ("x.js", "text/javascript", b"alert(1)"),
+        ("x.png", "image/png", b"no picture"),
+    ];
+    yard.succeeded(job.id(), Value::Null, &outputs).await;
+    for path in ["input", "outputs/x.svg", "outputs/x.js", "outputs/x.png", "logs"] {
         let answer = yard.get(&format!("/jobs/{}/{path}", job.id())).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
         assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
         let policy = answer.header(header::CONTENT_SECURITY_POLICY);
         assert!(policy.contains("sandbox") && policy.contains("default-src 'none'"), "{path}");
-        if path != "logs" {
+        assert_eq!(answer.headers["cross-origin-resource-policy"], "same-origin", "{path}");
+        if path == "outputs/x.png" {
+            assert!(answer.header(header::CONTENT_DISPOSITION).starts_with("inline"), "{path}");
+        } else if path != "logs" {
             assert!(answer.header(header::CONTENT_DISPOSITION).starts_with("attachment"), "{path}");
         }
+        let code = path == "outputs/x.js";
+        let unnamed = answer.header(header::CONTENT_TYPE) == "application/octet-stream";
+        assert_eq!(unnamed, code, "{path}: a script is not sent as one");
     }
 }
 

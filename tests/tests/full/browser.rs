@@ -16,7 +16,7 @@ fn pictures(name: &str) -> PathBuf {
     root().join("target/screenshots").join(name)
 }
 
-async fn pictured(browser: &mut Browser, name: &str) {
+pub(crate) async fn pictured(browser: &mut Browser, name: &str) {
     for (look, width, height, dark) in LOOKS {
         browser.look(width, height, dark).await;
         let wide = browser.eval("document.documentElement.scrollWidth").await;

@@ -33,5 +33,6 @@ mod pipeline;
 mod polls;
 mod refused;
 mod restart;
+mod strangers;
 mod trouble;
 mod urls;

@@ -124,7 +124,8 @@ async fn a_name_is_data_whatever_it_is() {
     assert_eq!(job["input"]["name"], "a\r\nX-Injected: yes");
     let input = server.get(job["input"]["url"].as_str().unwrap()).await;
     assert_eq!(input.header("x-injected"), "");
-    assert!(input.header("content-disposition").starts_with("attachment"), "{input:?}");
+    let named = "inline; filename=\"a__X-Injected: yes\"";
+    assert!(input.header("content-disposition").starts_with(named), "{input:?}");
     only_jobs_left(&yard, jobs + 1).await;
 }
 

@@ -77,11 +77,6 @@ pub(super) fn read(root: &Section<'_>, default: &str, docker_host: &str) -> Proc
 fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
     let params = params(&section);
     let contract = contract(&section);
-    section.later(
-        "network",
-        "none",
-        "this version of fileyard has no other network than \"none\" yet",
-    );
     let timeout = section.duration("timeout", "10m");
     if timeout.is_zero() {
         section.refuse("timeout", "must be more than nothing".into());
@@ -113,7 +108,10 @@ fn processor(name: ProcessorName, section: Section<'_>) -> Processor {
         max_outputs: section.integer("max_outputs", 1000, 0, 100_000) as usize,
         max_output_size: section.size("max_output_size", "5GiB", "0B"),
         contract,
-        network: Network::None,
+        network: match section.word("network", "none", &["none", "egress"]).as_str() {
+            "egress" => Network::Egress,
+            _ => Network::None,
+        },
         params,
     };
     let whole: Vec<&str> =

@@ -159,6 +159,17 @@ fn urls_need_a_daemon_on_this_machine() {
 }
 
 #[test]
+fn a_processor_reaches_the_internet_only_when_it_says_so() {
+    let of = |line: &str| {
+        let config = read(&format!("[processors.a]\nimage = 'x'\n{line}")).unwrap();
+        (config.processors.all.values().next().unwrap().network, config.needs_networks())
+    };
+    assert_eq!(of(""), (Network::None, false));
+    assert_eq!(of("network = 'none'"), (Network::None, false));
+    assert_eq!(of("network = 'egress'"), (Network::Egress, true));
+}
+
+#[test]
 fn the_only_processor_is_the_default_one() {
     let default = |text: &str| read(text).unwrap().processors.default.map(|name| name.to_string());
     let (a, b) = ("[processors.a]\nimage = 'x'\n", "[processors.b]\nimage = 'x'\n");
@@ -231,7 +242,6 @@ fn what_this_version_does_not_have_is_refused_not_ignored() {
         "[database]\nurl = 'postgres://a'",
         "[engine]\nkind = 'oci'",
         "[processors.a]\nimage = 'x'\ncontract = 'http'",
-        "[processors.a]\nimage = 'x'\nnetwork = 'egress'",
         "[processors.a]\nimage = 'x'\nenv = { A = 'kv:n/key' }",
     ]);
     insta::assert_snapshot!(told);
@@ -328,6 +338,7 @@ fn wrong_processors_are_told_at_start_not_by_their_first_job() {
         "cpus = 0",
         "cpus = 'two'",
         "pids = 0",
+        "network = 'internet'",
         "user = 'nobody'",
         "user = '1:4294967295'",
         "env = { A = 1 }",

@@ -29,6 +29,7 @@ mod flood;
 mod hostile;
 mod life;
 mod load;
+mod network;
 mod pipeline;
 mod polls;
 mod refused;

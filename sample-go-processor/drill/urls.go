@@ -115,9 +115,14 @@ func get(args []string) error {
 	return told("get", response, err, nil)
 }
 
+// request is sent once: where it is not to arrive, nobody may ever answer.
 func request(args []string) error {
-	response, err := sendTo(args[0], args[1], "", nothing)
-	return told("request", response, err, nil)
+	request, err := http.NewRequest(args[0], args[1], nil)
+	if err != nil {
+		return errors.New("not an address")
+	}
+	response, err := (&http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Second}).Do(request)
+	return told("request", response, bare(err), nil)
 }
 
 // put sends an output of SIZE bytes in TIME, in chunks.

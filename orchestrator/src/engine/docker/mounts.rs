@@ -52,9 +52,18 @@ impl Ourselves {
     /// # Errors
     /// Words for whoever runs this: that a path is in our container alone.
     pub(super) fn translate(&self, body: &mut ContainerCreateBody) -> Result<(), String> {
-        let mounts = body.host_config.iter_mut().flat_map(|host| host.mounts.iter_mut().flatten());
-        for source in mounts.filter_map(|mount| mount.source.as_mut()) {
-            *source = self.there(Path::new(source))?.to_string_lossy().into_owned();
+        if self.0.is_none() {
+            return Ok(());
+        }
+        for mount in body.host_config.iter_mut().flat_map(|host| host.mounts.iter_mut().flatten()) {
+            if let Some(source) = &mut mount.source {
+                *source = self.there(Path::new(source))?.to_string_lossy().into_owned();
+            }
+            // A volume is below the daemon's own root, and of there it binds nothing as private.
+            // Asked for nothing, it takes what it allows.
+            if let Some(options) = &mut mount.bind_options {
+                options.propagation = None;
+            }
         }
         Ok(())
     }
@@ -160,6 +169,36 @@ mod tests {
             let words = ourselves.there(Path::new(alone)).unwrap_err();
             assert!(words.contains(alone) && words.contains("4f5e6a7b8c9d,"), "{words}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_names_the_daemons_paths_and_leaves_their_propagation_to_it() {
+        use bollard::models::{
+            HostConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum as Propagation,
+        };
+        let private = MountBindOptions {
+            propagation: Some(Propagation::RPRIVATE),
+            ..MountBindOptions::default()
+        };
+        let mount = Mount {
+            source: Some("/data/x".into()),
+            bind_options: Some(private),
+            ..Mount::default()
+        };
+        let asked = ContainerCreateBody {
+            host_config: Some(HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() }),
+            ..ContainerCreateBody::default()
+        };
+        let mut outside = asked.clone();
+        Ourselves::default().translate(&mut outside).unwrap();
+        assert_eq!(outside, asked);
+
+        let mut inside = asked;
+        let volume = "/var/lib/docker/volumes/yard/_data";
+        ourselves(&[("/data", volume)]).translate(&mut inside).unwrap();
+        let mount = inside.host_config.unwrap().mounts.unwrap().remove(0);
+        assert_eq!(mount.source.unwrap(), format!("{volume}/x"));
+        assert_eq!(mount.bind_options.unwrap().propagation, None);
     }
 
     #[test]

@@ -35,7 +35,10 @@ fn connect() -> Docker {
 /// # Panics
 /// When the engine does not answer.
 pub async fn containers(install: &str) -> Vec<Container> {
-    let label = format!("fileyard.install={install}");
+    labelled(format!("fileyard.install={install}")).await
+}
+
+async fn labelled(label: String) -> Vec<Container> {
     let filters = HashMap::from([("label".to_owned(), vec![label])]);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let docker = connect().negotiate_version().await.expect("Docker answers");
@@ -53,7 +56,10 @@ pub async fn containers(install: &str) -> Vec<Container> {
 /// # Panics
 /// When the engine does not answer.
 pub async fn networks(install: &str) -> Vec<String> {
-    let label = format!("fileyard.install={install}");
+    networks_labelled(format!("fileyard.install={install}")).await
+}
+
+async fn networks_labelled(label: String) -> Vec<String> {
     let filters = HashMap::from([("label".to_owned(), vec![label])]);
     let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
     let docker = connect().negotiate_version().await.expect("Docker answers");
@@ -91,16 +97,24 @@ pub async fn variable(id: &str, name: &str) -> String {
 
 /// Removes every container and network of this install, running or not; for a story's end.
 pub(crate) fn remove_all_of(install: &str) {
-    let install = install.to_owned();
+    remove_labelled(format!("fileyard.install={install}"));
+}
+
+/// Removes every container of this job, where the install is not known.
+pub(crate) fn remove_all_for(job: &str) {
+    remove_labelled(format!("fileyard.job={job}"));
+}
+
+fn remove_labelled(label: String) {
     // On a thread of its own: a drop may happen inside of a runtime, and can not wait there.
     let remover = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
-            for container in containers(&install).await {
+            for container in labelled(label.clone()).await {
                 let force = RemoveContainerOptionsBuilder::default().force(true).build();
                 let _ = connect().remove_container(&container.id, Some(force)).await;
             }
-            for network in networks(&install).await {
+            for network in networks_labelled(label).await {
                 let _ = connect().remove_network(&network).await;
             }
         });

@@ -10,6 +10,7 @@ pub mod answer;
 pub mod binary;
 pub mod browser;
 pub mod client;
+pub mod compose;
 pub mod crash;
 pub mod docker;
 pub mod elsewhere;

@@ -21,6 +21,7 @@ macro_rules! on_both_stores {
 }
 
 mod browser;
+mod compose;
 mod crash;
 mod cuts;
 mod endings;

@@ -8,6 +8,7 @@
 
 mod collect;
 mod descend;
+mod measure;
 mod name;
 mod outputs;
 mod progress;
@@ -29,6 +30,7 @@ pub(crate) use self::rows::AttemptRows;
 use self::urls::Addresses;
 pub use self::{
     collect::{CollectError, Collected, CollectedFile, collect},
+    measure::{Usage, measure},
     name::{safe_name, stem},
     outputs::store_outputs,
     progress::progress,

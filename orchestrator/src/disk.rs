@@ -22,9 +22,8 @@ impl Disk {
     #[must_use]
     pub fn low(&self) -> Option<String> {
         let dir = self.dir.display();
-        match rustix::fs::statvfs(&self.dir) {
-            Ok(disk) => {
-                let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        match self.free() {
+            Ok(free) => {
                 let (free_mib, reserve) = (free >> 20, self.reserve >> 20);
                 (free < self.reserve).then(|| {
                     format!("{free_mib} MiB are free on the disk of {dir}, and {reserve} MiB are kept (min_free)")
@@ -32,6 +31,19 @@ impl Disk {
             }
             Err(error) => Some(format!("the disk of {dir} can not be asked for its room: {error}")),
         }
+    }
+}
+
+impl Disk {
+    /// Whether what runs has to make room: less than an eighth of the reserve is free.
+    #[must_use]
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.free().is_ok_and(|free| free < self.reserve / 8)
+    }
+
+    fn free(&self) -> Result<u64, rustix::io::Errno> {
+        let disk = rustix::fs::statvfs(&self.dir)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

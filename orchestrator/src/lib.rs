@@ -8,6 +8,7 @@ pub mod contract;
 pub mod disk;
 mod dispatch;
 pub mod engine;
+mod guard;
 pub mod hint;
 mod images;
 pub mod intake;
@@ -42,6 +43,7 @@ use crate::{
     contract::urls::Urls,
     disk::Disk,
     engine::{ContainerId, Engine, HostDirs, Staging},
+    guard::Guard,
     hint::{Hint, Hints},
     images::ImageGate,
     owner::Minder,
@@ -104,6 +106,8 @@ struct Inner {
     strangers: Mutex<HashSet<ContainerId>>,
     /// Networks that no row explained in the last pass, by the container they were for.
     strange_networks: Mutex<HashSet<ContainerId>>,
+    /// Who fills the disk.
+    guard: Guard,
     /// Why the engine does not answer, while it does not.
     engine_trouble: watch::Sender<Option<String>>,
 }
@@ -130,6 +134,7 @@ impl Orchestrator {
             strangers: Mutex::default(),
             strange_networks: Mutex::default(),
             dirs,
+            guard: Guard::new(parts.disk.clone()),
             engine_trouble: watch::Sender::new(None),
             parts,
         }))

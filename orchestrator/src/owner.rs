@@ -7,6 +7,7 @@
 mod clean;
 mod collect;
 mod heartbeat;
+mod measure;
 mod network;
 mod pump;
 mod serve;

@@ -26,7 +26,7 @@ use crate::{
 pub(super) const MAX_DEPTH: usize = 32;
 pub(super) const MAX_NAME: usize = 1024;
 /// Directories may be as many as files, and so many more.
-const SPARE_DIRECTORIES: usize = 1000;
+pub(super) const SPARE_DIRECTORIES: usize = 1000;
 
 /// What a container gave back: still where it wrote it.
 #[derive(Debug)]
@@ -85,9 +85,9 @@ pub async fn collect(
 }
 
 #[derive(Clone, Copy)]
-struct Limits {
-    files: usize,
-    bytes: u64,
+pub(super) struct Limits {
+    pub(super) files: usize,
+    pub(super) bytes: u64,
 }
 
 fn walk(out: OwnedFd, limits: Limits) -> Result<Collected, CollectError> {

@@ -31,6 +31,7 @@ impl Owner {
         let mut hint = self.minder.container.subscribe();
         let timeout = self.processor.timeout;
         let mut stop = None;
+        let (watched, mut look_at) = (self.inner.guard.watch(self.id), Instant::now());
         self.pump();
         loop {
             self.network_found_again().await;
@@ -50,6 +51,11 @@ impl Owner {
                 }
                 Ok(Some(ContainerState::Running)) => {
                     self.inner.heard_from_engine(None);
+                    // Only while it runs: one that has exited is judged by what it left.
+                    if matches!(self.job.phase(), Some(Phase::Running)) && Instant::now() >= look_at
+                    {
+                        look_at = self.measure(&watched).await?;
+                    }
                     if matches!(self.job.phase(), Some(Phase::Stopping { .. })) {
                         let stop = stop.get_or_insert_with(|| Stop::new(self.processor.grace));
                         stop.step(&self.inner, &self.id).await;

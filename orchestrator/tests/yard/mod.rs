@@ -38,6 +38,8 @@ pub struct Yard {
     pub home: tempfile::TempDir,
     /// Bytes of disk that are to stay free.
     pub min_free: u64,
+    /// The largest upload, in bytes.
+    pub max_upload: u64,
     hints: Hints,
 }
 
@@ -79,6 +81,7 @@ impl Yard {
             processor: processor(),
             home,
             min_free: 0,
+            max_upload: 1 << 20,
             hints: Hints::new(),
         }
     }
@@ -94,7 +97,7 @@ impl Yard {
             self.blobs.clone(),
             self.clock.clone(),
             self.processors(),
-            UploadLimits { max_size: 1 << 20, max_files: 10 },
+            UploadLimits { max_size: self.max_upload, max_files: 10 },
             Disk::new(self.home.path(), self.min_free),
             self.hints.clone(),
         )

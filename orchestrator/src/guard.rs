@@ -1,0 +1,105 @@
+//! Who fills the disk: what running containers have in `/out`, and which of them has to go when
+//! the disk is so full that everybody is at risk.
+//!
+//! Below `min_free` nothing new begins; that alone does not help while what runs goes on writing,
+//! and a database that can not commit helps nobody. So below an eighth of it the container that has
+//! written most is stopped, one at a time, until there is room again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{disk::Disk, engine::ContainerId};
+
+/// All running containers' shares of the disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard {
+    disk: Disk,
+    shares: Arc<Mutex<HashMap<ContainerId, Share>>>,
+}
+
+#[derive(Debug, Default)]
+struct Share {
+    allocated: u64,
+    told: bool,
+}
+
+/// One container's share; gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    guard: Guard,
+    id: ContainerId,
+}
+
+impl Guard {
+    pub(crate) fn new(disk: Disk) -> Self {
+        Self { disk, shares: Arc::default() }
+    }
+
+    pub(crate) fn watch(&self, id: ContainerId) -> Watched {
+        self.shares().insert(id, Share::default());
+        Watched { guard: self.clone(), id }
+    }
+
+    fn shares(&self) -> MutexGuard<'_, HashMap<ContainerId, Share>> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watched {
+    /// It has so much now; whether it is the one that has to go, so that others may stay.
+    pub(crate) fn has_to_go(&self, allocated: u64) -> bool {
+        let exhausted = self.guard.disk.is_exhausted();
+        let mut shares = self.guard.shares();
+        let mine = shares.entry(self.id).or_default();
+        mine.allocated = allocated;
+        if !exhausted || allocated == 0 {
+            return false;
+        }
+        let others = shares.iter().filter(|(id, _)| **id != self.id);
+        let most = others.fold(true, |most, (id, other)| {
+            let rank = (other.allocated, id.job, id.attempt);
+            most && !other.told && rank < (allocated, self.id.job, self.id.attempt)
+        });
+        if most {
+            shares.entry(self.id).or_default().told = true;
+        }
+        most
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.guard.shares().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fileyard_storage::id::{AttemptNo, InstallId, JobId};
+
+    use super::*;
+
+    fn id(n: u128) -> ContainerId {
+        let job = JobId::from_u128(n);
+        ContainerId { install: InstallId::from_u128(1), job, attempt: AttemptNo(1) }
+    }
+
+    #[test]
+    fn the_largest_goes_and_the_next_only_when_it_is_gone() {
+        let full = Guard::new(Disk::new(std::env::temp_dir(), u64::MAX));
+        let (small, large, empty) = (full.watch(id(1)), full.watch(id(2)), full.watch(id(3)));
+        assert!(!empty.has_to_go(0), "who has nothing can give nothing back");
+        assert!(small.has_to_go(10), "as far as is known, it is the largest");
+        assert!(!large.has_to_go(20), "one is going");
+        drop(small);
+        assert!(large.has_to_go(20));
+    }
+
+    #[test]
+    fn while_there_is_room_everybody_stays() {
+        let roomy = Guard::new(Disk::new(std::env::temp_dir(), 0));
+        assert!(!roomy.watch(id(1)).has_to_go(1 << 40));
+    }
+}

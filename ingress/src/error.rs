@@ -15,6 +15,9 @@ use serde::Serialize;
 
 use crate::{incoming::BodyError, multipart::FormError};
 
+/// How a 401 wants to be asked again (RFC 6750).
+pub(crate) const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"fileyard\"");
+
 /// An answer that is not what was asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
@@ -230,8 +233,7 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer realm=\"fileyard\"");
-            headers.insert(header::WWW_AUTHENTICATE, scheme);
+            headers.insert(header::WWW_AUTHENTICATE, BEARER);
         }
         if let Some(size) = self.size {
             let range = HeaderValue::try_from(format!("bytes */{size}"));

@@ -16,6 +16,7 @@ use crate::{binary::root, docker};
 pub struct Compose {
     dir: TempDir,
     name: String,
+    image: String,
     port: u16,
     environment: Vec<(&'static str, String)>,
     more: bool,
@@ -37,12 +38,13 @@ impl Compose {
         let name = name.to_lowercase();
         let mut environment = environment.to_vec();
         environment.push(("FILEYARD_PORT", port.to_string()));
-        environment.push(("FILEYARD_IMAGE", format!("fileyard/story-{name}")));
+        let image = format!("fileyard/story-{name}");
+        environment.push(("FILEYARD_IMAGE", image.clone()));
         let stand_ins = [("FILEYARD_RUST", "rust"), ("FILEYARD_DEBIAN", "debian")];
         for (variable, image) in stand_ins.into_iter().chain([("FILEYARD_MINIO", "minio")]) {
             environment.push((variable, format!("fileyard/stand-in-{image}:latest")));
         }
-        Self { dir, name, port, environment, more: !more.is_empty(), jobs: Vec::new() }
+        Self { dir, name, image, port, environment, more: !more.is_empty(), jobs: Vec::new() }
     }
 
     /// Where fileyard is published.
@@ -110,7 +112,9 @@ impl Drop for Compose {
         if std::thread::panicking() {
             eprintln!("---- {}:\n{}----", self.name, self.logs());
         }
-        let _ = self.run(&["down", "--volumes", "--rmi", "all", "--timeout", "10"]);
+        // Its images too would be the stand-ins, which are for the other stories as well.
+        let _ = self.run(&["down", "--volumes", "--timeout", "10"]);
+        docker::remove_image(&self.image);
         self.jobs.iter().for_each(|job| docker::remove_all_for(job));
     }
 }

@@ -6,7 +6,7 @@ use bollard::{
     Docker,
     query_parameters::{
         InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
-        RemoveContainerOptionsBuilder,
+        RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
     },
 };
 
@@ -105,19 +105,32 @@ pub(crate) fn remove_all_for(job: &str) {
     remove_labelled(format!("fileyard.job={job}"));
 }
 
-fn remove_labelled(label: String) {
-    // On a thread of its own: a drop may happen inside of a runtime, and can not wait there.
-    let remover = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(async {
-            for container in labelled(label.clone()).await {
-                let force = RemoveContainerOptionsBuilder::default().force(true).build();
-                let _ = connect().remove_container(&container.id, Some(force)).await;
-            }
-            for network in networks_labelled(label).await {
-                let _ = connect().remove_network(&network).await;
-            }
-        });
+/// Removes an image that a story had built.
+pub(crate) fn remove_image(name: &str) {
+    let name = name.to_owned();
+    aside(async move {
+        let options = RemoveImageOptionsBuilder::default().force(true).build();
+        let _ = connect().remove_image(&name, Some(options), None).await;
     });
-    let _ = remover.join();
+}
+
+fn remove_labelled(label: String) {
+    aside(async move {
+        for container in labelled(label.clone()).await {
+            let force = RemoveContainerOptionsBuilder::default().force(true).build();
+            let _ = connect().remove_container(&container.id, Some(force)).await;
+        }
+        for network in networks_labelled(label).await {
+            let _ = connect().remove_network(&network).await;
+        }
+    });
+}
+
+/// On a thread of its own: a drop may happen inside of a runtime, and can not wait there.
+fn aside(work: impl Future<Output = ()> + Send + 'static) {
+    let worker = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(work);
+    });
+    let _ = worker.join();
 }

@@ -11,7 +11,11 @@ use http_body_util::{BodyExt, Limited};
 use url::Url;
 
 use super::{session, tries::TooMany};
-use crate::{App, error::Problem, page};
+use crate::{
+    App,
+    error::{BEARER, Problem},
+    page,
+};
 
 type Pairs = Vec<(String, String)>;
 
@@ -56,7 +60,9 @@ pub(crate) async fn enter(State(app): State<App>, body: Body) -> Result<Response
     if !key.is(sent.trim().as_bytes()) {
         tracing::warn!("somebody tried to log in with a wrong key");
         let why = Some("That is not this server's key.");
-        return page::login(&app, StatusCode::UNAUTHORIZED, &next, None, why);
+        let mut answer = page::login(&app, StatusCode::UNAUTHORIZED, &next, None, why)?;
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, BEARER);
+        return Ok(answer);
     }
     let mut answer = see(&next);
     let cookie = session::begin(key, app.clock.now(), app.door.secure);

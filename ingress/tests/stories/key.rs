@@ -154,6 +154,7 @@ async fn a_browser_is_asked_for_the_key_and_comes_back_to_where_it_wanted() {
     );
     assert!(!wrong.text().contains("not-the-key"), "what was typed is not shown");
     assert!(!wrong.headers.contains_key(header::SET_COOKIE));
+    assert_eq!(wrong.header(header::WWW_AUTHENTICATE), "Bearer realm=\"fileyard\"");
 
     let right = log_in(&yard, &format!(" {KEY}\n"), "/jobs?state=queued").await;
     assert_eq!(right.status, StatusCode::SEE_OTHER);

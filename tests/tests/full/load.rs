@@ -67,7 +67,7 @@ async fn thousands_who_only_hold_on_are_closed_in_time_and_others_hardly_notice(
     let (silent, trickle, senders, readers) = tokio::join!(
         raws(EACH, host, b""),
         raws(EACH, host, b"GET / HTTP/1.1\r\nX: "),
-        raws(EACH, host, b"PUT /upload/drill/slow HTTP/1.1\r\nContent-Length: 1000000\r\n\r\nx"),
+        raws(EACH, host, b"PUT /upload/drill/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx"),
         async {
             let ask = format!("GET /jobs/{large}/input HTTP/1.1\r\nHost: localhost\r\n\r\n");
             raws(EACH, host, ask.as_bytes()).await
@@ -192,8 +192,12 @@ async fn without_files_to_open_connections_wait_and_are_served_later() {
     let full = rustix::process::prlimit(pid, Resource::Nofile, few).unwrap();
     let host = server.host();
     // More than fit, each busy with a body that does not come.
-    let busy =
-        raws(20, host, b"PUT /upload/drill/slow HTTP/1.1\r\nContent-Length: 9\r\n\r\n").await;
+    let busy = raws(
+        20,
+        host,
+        b"PUT /upload/drill/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n",
+    )
+    .await;
     fileyard_tests::until("it says so", Duration::from_secs(30), async || {
         server.process().said().contains("nothing can be accepted").then_some(())
     })

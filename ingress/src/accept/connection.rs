@@ -239,8 +239,10 @@ impl Life {
                     return Some(End::Stalled);
                 }
                 self.seen = now;
-                let waits = state.moved + limits.stall > now || !self.has_hung_up();
-                (!waits).then_some(End::Stalled)
+                // While there is still a body to read, the end of what the client sends lies behind it,
+                // and whoever reads it has limits of its own.
+                let waits = state.unread || now < state.moved + limits.stall;
+                (!waits && self.has_hung_up()).then_some(End::Stalled)
             }
         }
     }

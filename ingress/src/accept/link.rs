@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) requests: u32,
     /// The last one's body was not read to its end.
     pub(super) unread: bool,
-    /// When something was last written, or a request came.
+    /// When something was last written, or a request or the end of its body came.
     pub(super) moved: Instant,
     /// Since when the socket takes nothing more, and how much it took since.
     pub(super) stuck: Option<(Instant, usize)>,
@@ -76,7 +76,11 @@ impl Link {
 
     /// Its body has ended.
     pub(super) fn read(&self) {
-        self.lock().unread = false;
+        let mut state = self.lock();
+        if state.unread {
+            state.unread = false;
+            state.moved = Instant::now();
+        }
     }
 
     /// Its answer has ended, as far as the router goes.

@@ -159,6 +159,29 @@ async fn who_hangs_up_is_not_answered_for_ever() {
 }
 
 #[tokio::test]
+async fn who_has_sent_all_of_a_file_may_leave_before_it_is_read() {
+    let (go, (said, mut hear)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
+    let going = Arc::clone(&go);
+    let store = move |body: Body| async move {
+        let _ = said.send(0);
+        // A store that is slow to take it.
+        going.notified().await;
+        let _ = said.send(axum::body::to_bytes(body, 1 << 20).await.unwrap().len());
+    };
+    let router = Router::new().route("/", axum::routing::put(store));
+    let stall = Duration::from_millis(50);
+    let door = Door::open(router, AcceptLimits { stall, ..limits() }).await;
+    let head = b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n";
+    let stream = door.says(&[&head[..], &[b'x'; 100_000]].concat()).await;
+    assert_eq!(hear.recv().await, Some(0));
+    drop(stream);
+    // Much longer than anybody who only waits for an answer is waited for.
+    assert!(timeout(10 * stall, hear.recv()).await.is_err());
+    go.notify_one();
+    assert_eq!(timeout(LONG, hear.recv()).await.expect("it is read"), Some(100_000));
+}
+
+#[tokio::test]
 async fn a_thousand_at_once_are_all_served() {
     let door = Door::open(hello(), AcceptLimits { connections: 100, ..limits() }).await;
     let served = stream::iter(0..1000)

@@ -44,7 +44,9 @@ use super::{
     LogChunk, LogPosition, NetworkRange, Networks, Signal, Staging,
 };
 
-/// How much later than an exit Docker may say that the kernel killed something for memory.
+/// How much later than an exit Docker may say that the kernel killed something for memory: half a
+/// second on a quiet machine, more on a busy one. So often it is asked, so long apart.
+const OOM_LOOKS: u32 = 6;
 const OOM_LAG: Duration = Duration::from_millis(500);
 
 /// A Docker daemon.
@@ -177,7 +179,10 @@ impl DockerEngine {
     /// The facts of an exit, once all are in.
     async fn settled(&self, id: &ContainerId, first: ExitFacts) -> Result<ExitFacts, EngineError> {
         let mut facts = first;
-        if state::may_be_out_of_memory(&facts) {
+        for _ in 0..OOM_LOOKS {
+            if !state::may_be_out_of_memory(&facts) {
+                break;
+            }
             tokio::time::sleep(OOM_LAG).await;
             if let Some(ContainerState::Exited(later)) = self.client.ask(id).await? {
                 facts = later;

@@ -43,6 +43,10 @@ impl Owner {
         // The row takes nothing more since the exit is in it; this ends what was on its way.
         let trouble = self.close_desk().await;
         self.pump().finish().await;
+        // Its last words may be younger than the last heartbeat.
+        if self.vitals.has_news(self.job.progress.as_ref()) {
+            self.own(self.vitals.event(self.inner.parts.clock.now())).await?;
+        }
         let collected = match self.contract {
             Contract::Files => self.outcome(&exit, cause).await,
             Contract::Urls => self.outcome_by_urls(&exit, cause, trouble.as_deref()).await?,

@@ -7,6 +7,7 @@ use std::{
 
 use fileyard_storage::{
     StoreError,
+    clock::Timestamp,
     id::{Fence, JobId},
     job::{Job, JobEvent, JobState, OwnerEvent, Progress},
 };
@@ -57,6 +58,21 @@ impl Vitals {
     pub(super) fn said(&self, progress: Progress) {
         self.progress.send_replace(Some(progress));
     }
+
+    /// A heartbeat as of now.
+    pub(super) fn event(&self, now: Timestamp) -> OwnerEvent {
+        OwnerEvent::Heartbeat {
+            lease_until: now.after(LEASE),
+            elapsed: self.elapsed_so_far(),
+            progress: self.progress.borrow().clone(),
+        }
+    }
+
+    /// Whether what it last said is not what the row says.
+    pub(super) fn has_news(&self, row: Option<&Progress>) -> bool {
+        let said = self.progress.borrow();
+        said.is_some() && said.as_ref() != row
+    }
 }
 
 /// Renews the lease until the owner has lost its job, and returns then.
@@ -76,13 +92,9 @@ pub(super) async fn beat(
             _ = row_changed.changed() => {}
             _ = progress.changed() => sleep_until(renewed + PROGRESS_EVERY).await,
         }
-        let said = progress.borrow_and_update().clone();
+        progress.mark_unchanged();
         let now = inner.parts.clock.now();
-        let event = OwnerEvent::Heartbeat {
-            lease_until: now.after(LEASE),
-            elapsed: vitals.elapsed_so_far(),
-            progress: said,
-        };
+        let event = vitals.event(now);
         match inner.parts.store.apply(job, JobEvent::Own(fence, event), now).await {
             Ok(_) => renewed = Instant::now(),
             Err(StoreError::Refused(_) | StoreError::NotFound(_)) => return,

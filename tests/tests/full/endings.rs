@@ -74,6 +74,10 @@ fn all() -> Vec<Ending> {
         ending("small", "fill big 2MiB", "output_limit"),
         ending("small", "fill a 600KiB\nfill b 600KiB", "output_limit"),
         ending("small", "sparse big 10GiB", "output_limit"),
+        // Stopped while they run: by itself, none of these would end.
+        ending("small", "files 21\nwait", "output_limit")
+            .also(|_, said| said.contains("stopped by SIGTERM")),
+        ending("small", "fill a 600KiB\nfill b 600KiB\nstubborn", "output_limit"),
         ending("small", "fork 0", "exit")
             .also(|job, said| job["reason"]["exit_code"] == 3 && said.contains("drill: forked")),
         ending("small", "no such verb", "exit").also(|job, _| job["reason"]["exit_code"] == 64),

@@ -328,6 +328,7 @@ impl From<DeskError> for Problem {
             DeskError::OverLimit(_) => Code::TooLarge,
             DeskError::OtherDigest { .. } => Code::DigestMismatch,
             DeskError::DiskFull(_) => Code::DiskFull,
+            DeskError::Slow(_) => Code::SlowUpload,
             DeskError::Unavailable(_) => Code::StoreUnavailable,
         };
         Self::new(code, error.to_string())

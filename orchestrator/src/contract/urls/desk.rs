@@ -101,6 +101,9 @@ pub enum DeskError {
     /// No room.
     #[error("{0}")]
     DiskFull(String),
+    /// Others waited for the memory that it held and did not fill.
+    #[error("{0}")]
+    Slow(String),
     /// Files or rows can not be reached now.
     #[error("{0}")]
     Unavailable(String),
@@ -203,6 +206,12 @@ impl Desk {
     pub(super) fn disk_full(&self, words: String) -> DeskError {
         self.trouble(&words);
         DeskError::DiskFull(words)
+    }
+
+    /// It may have been as fast as its work is: where it was alone, it would have been let be.
+    pub(super) fn slow(&self, words: String) -> DeskError {
+        self.trouble(&words);
+        DeskError::Slow(words)
     }
 
     pub(super) fn unavailable(&self, words: String) -> DeskError {

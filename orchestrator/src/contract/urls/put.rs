@@ -64,7 +64,7 @@ impl Put<'_> {
         let turn = Arc::clone(&desk.0.open.turns).acquire_owned().await.ok();
         let mut coming = Coming::begin(desk, self, turn).await?;
         let mut body = std::pin::pin!(body);
-        while let Some(bytes) = body.next().await {
+        while let Some(bytes) = coming.listen(body.next()).await? {
             coming.write(bytes.map_err(Sent::Body)?).await?;
         }
         Ok(coming)
@@ -108,9 +108,17 @@ impl Coming {
         let recorder = AttemptRows { store, job, attempt, key: key.clone() };
         // The size decides how large its parts are.
         let most = put.size.unwrap_or_else(|| coming.desk.tally().most());
-        let writer = it.blobs.writer(key, most, Arc::new(recorder));
+        let writer = it.blobs.upload(key, most, Arc::new(recorder));
         coming.at = Some((place, writer));
         Ok(coming)
+    }
+
+    /// Waits for `next`, the program's bytes, once there is memory for them: for as long as that
+    /// takes, as it has its turn. It has that of the uploads, because a program may stop sending as
+    /// any client may, and what is collected from `/out` is not to wait for it.
+    async fn listen<T>(&mut self, next: impl Future<Output = T>) -> Result<T, DeskError> {
+        let Some((_, writer)) = &mut self.at else { return Ok(next.await) };
+        writer.listen(next).await.map_err(|error| self.desk.store_failed(&error))
     }
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), DeskError> {
@@ -205,6 +213,7 @@ impl Desk {
     fn store_failed(&self, error: &BlobError) -> DeskError {
         match error {
             BlobError::NoSpace(words) => self.disk_full(words.clone()),
+            BlobError::Slow => self.slow(error.to_string()),
             // The row does not take it any more: an end, not a failure of the store.
             BlobError::Row(StoreError::Refused(_)) => DeskError::NotAdmitted(CUT),
             error => self.unavailable(error.to_string()),

@@ -53,7 +53,7 @@ struct Rooms {
 }
 
 /// What uploads to local files hold together, whatever they may hold: more makes none faster.
-const LOCAL_UPLOADS: u64 = 24 * MIB;
+const LOCAL_UPLOADS: u64 = 16 * MIB;
 /// And outputs and logs on their way to local files.
 const LOCAL_RESULTS: u64 = 8 * MIB;
 /// How many parts of outputs and logs are held in memory at once.

@@ -52,8 +52,9 @@ struct Rooms {
     results: Room,
 }
 
-/// What uploads to local files hold together, whatever they may hold: more makes none faster.
-const LOCAL_UPLOADS: u64 = 16 * MIB;
+/// What uploads to local files hold together, whatever they may hold: more makes none faster, and a
+/// hundred at once are to stay within 64 MiB with all else that a connection takes.
+const LOCAL_UPLOADS: u64 = 4 * MIB;
 /// And outputs and logs on their way to local files.
 const LOCAL_RESULTS: u64 = 8 * MIB;
 /// How many parts of outputs and logs are held in memory at once.

@@ -6,6 +6,8 @@
 mod body;
 mod listen;
 
+use std::time::Duration;
+
 use axum::{
     Json,
     body::Body,
@@ -22,6 +24,10 @@ use crate::{
     download::Blob,
     error::{Code, Problem},
 };
+
+/// How long a program may think while it reads or writes. It is no stranger: what ends it is its
+/// attempt's timeout, long before this.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// A request that the desk lets in.
 pub(crate) struct Admitted(Pass);

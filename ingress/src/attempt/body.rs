@@ -5,11 +5,12 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use http::{HeaderMap, header};
 
+use super::PATIENCE;
 use crate::incoming::{BodyError, Incoming};
 
 /// Its bytes as they come.
 pub(super) fn stream(body: Body) -> impl Stream<Item = Result<Bytes, BodyError>> {
-    let body = Some(Incoming::new(body));
+    let body = Some(Incoming::patient(body, PATIENCE));
     stream::unfold(body, async |body| {
         let mut body = body?;
         match body.chunk().await {

@@ -7,6 +7,7 @@ use fileyard_orchestrator::contract::urls::{Desk, Listeners, Listening};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::PATIENCE;
 use crate::{
     accept::{self, AcceptLimits},
     router,
@@ -26,7 +27,8 @@ struct Served(AbortHandle);
 impl Listeners for AttemptListeners {
     async fn listen(&self, at: SocketAddr, desk: Desk) -> io::Result<Box<dyn Listening>> {
         let listener = accept::listen(at)?;
-        let limits = AcceptLimits { connections: CONNECTIONS, ..AcceptLimits::default() };
+        let limits =
+            AcceptLimits { connections: CONNECTIONS, stall: PATIENCE, ..AcceptLimits::default() };
         let serving =
             accept::serve(listener, router::attempt(desk), limits, CancellationToken::new());
         Ok(Box::new(Served(tokio::spawn(serving).abort_handle())))

@@ -1,6 +1,7 @@
 //! The `urls` contract over real sockets: what a program is served, what it may give back, and what
 //! nobody may.
 
+mod slow;
 mod yard;
 
 use std::time::Duration;

@@ -38,9 +38,12 @@ pub(crate) struct Yard {
 
 impl Yard {
     pub(crate) fn new() -> Self {
+        Self::on(&BlobConfig::default())
+    }
+
+    pub(crate) fn on(config: &BlobConfig) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let config = BlobConfig::default();
-        let blobs = BlobStore::open(&config, home.path()).unwrap();
+        let blobs = BlobStore::open(config, home.path()).unwrap();
         let dirs = HostDirs::new(home.path().join("attempts"), blobs.local_root().map(Into::into));
         // Free here, and so most likely on the other loopback addresses too.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

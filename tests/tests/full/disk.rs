@@ -50,7 +50,7 @@ async fn a_full_disk_refuses_and_delays_and_is_over_by_itself() {
     let data = yard.data();
     let disk = Disk::mount(&data, "192m");
     let server = yard.start().await;
-    let runs = server.accepted("one/a.txt", "say started\nsleep 4s\nwrite a.txt x").await;
+    let runs = server.accepted("one/a.txt", "say started\nsleep 8s\nwrite a.txt x").await;
     server.job_until(&runs, "it runs", |job| job["phase"] == "running").await;
     let waits = server.accepted("one/b.txt", "write b.txt x").await;
 
@@ -58,7 +58,10 @@ async fn a_full_disk_refuses_and_delays_and_is_over_by_itself() {
     let filler = disk.leave(40 << 20);
     let said = server.put("one/c.txt", "say c").await.problem(507, "disk_full");
     assert!(said.contains("min_free"), "{said}");
-    server.get("/readyz").await.expect(503);
+    until("/readyz says so", LONG, async || {
+        (server.get("/readyz").await.status == 503).then_some(())
+    })
+    .await;
     let ended = server.ended(&runs, LONG).await;
     assert_eq!(ended["state"], "succeeded", "what runs already goes on: {ended:#}");
     server.job_until(&waits, "it waits", |job| job["waiting_for"] == "disk").await;

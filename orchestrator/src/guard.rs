@@ -8,15 +8,23 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::{disk::Disk, engine::ContainerId};
+
+/// An ended container's files are removed behind its end.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// All running containers' shares of the disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     disk: Disk,
     shares: Arc<Mutex<HashMap<ContainerId, Share>>>,
+    /// When the last one that had to go had ended, and how long the removal of its files is waited
+    /// for before another has to.
+    left: Arc<Mutex<Option<Instant>>>,
+    settle: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -34,12 +42,21 @@ pub(crate) struct Watched {
 
 impl Guard {
     pub(crate) fn new(disk: Disk) -> Self {
-        Self { disk, shares: Arc::default() }
+        Self { disk, shares: Arc::default(), left: Arc::default(), settle: SETTLE }
     }
 
     pub(crate) fn watch(&self, id: ContainerId) -> Watched {
         self.shares().insert(id, Share::default());
         Watched { guard: self.clone(), id }
+    }
+
+    /// Whether the room of one that went may still be on its way.
+    fn is_settling(&self) -> bool {
+        self.left().is_some_and(|at| at.elapsed() < self.settle)
+    }
+
+    fn left(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shares(&self) -> MutexGuard<'_, HashMap<ContainerId, Share>> {
@@ -54,7 +71,7 @@ impl Watched {
         let mut shares = self.guard.shares();
         let mine = shares.entry(self.id).or_default();
         mine.allocated = allocated;
-        if !exhausted || allocated == 0 {
+        if !exhausted || allocated == 0 || self.guard.is_settling() {
             return false;
         }
         let others = shares.iter().filter(|(id, _)| **id != self.id);
@@ -71,7 +88,9 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.guard.shares().remove(&self.id);
+        if self.guard.shares().remove(&self.id).is_some_and(|share| share.told) {
+            *self.guard.left() = Some(Instant::now());
+        }
     }
 }
 
@@ -88,12 +107,15 @@ mod tests {
 
     #[test]
     fn the_largest_goes_and_the_next_only_when_it_is_gone() {
-        let full = Guard::new(Disk::new(std::env::temp_dir(), u64::MAX));
+        let settle = Duration::from_millis(20);
+        let full = Guard { settle, ..Guard::new(Disk::new(std::env::temp_dir(), u64::MAX)) };
         let (small, large, empty) = (full.watch(id(1)), full.watch(id(2)), full.watch(id(3)));
         assert!(!empty.has_to_go(0), "who has nothing can give nothing back");
         assert!(small.has_to_go(10), "as far as is known, it is the largest");
         assert!(!large.has_to_go(20), "one is going");
         drop(small);
+        assert!(!large.has_to_go(20), "what it had may not be removed yet");
+        std::thread::sleep(settle);
         assert!(large.has_to_go(20));
     }
 

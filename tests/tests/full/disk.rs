@@ -87,8 +87,9 @@ async fn when_all_but_nothing_is_left_whoever_has_written_most_is_stopped() {
     let data = yard.data();
     let disk = Disk::mount(&data, "192m");
     let server = yard.start().await;
-    let small = server.accepted("drill/a.txt", "fill a 4MiB\nsay full\nsleep 40s").await;
-    let large = server.accepted("drill/b.txt", "fill b 24MiB\nsay full\nwait").await;
+    let small = server.accepted("drill/a.txt", "fill a 4MiB\nsleep 3s\nsay full\nsleep 40s").await;
+    let large = server.accepted("drill/b.txt", "fill b 24MiB\nsleep 3s\nsay full\nwait").await;
+    // It says so later than what it has is looked at.
     for job in [&small, &large] {
         until("it has written", LONG, async || {
             server.log(job).await.contains("full\n").then_some(())

@@ -1,0 +1,1 @@
+//! Images in a directory: content-addressed, unpacked once, shared by every container.

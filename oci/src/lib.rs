@@ -1,0 +1,7 @@
+//! Containers on this kernel, without a daemon: images kept on disk, and the helper that runs one
+//! container.
+//!
+//! It knows nothing of jobs, rows or HTTP: the orchestrator's engine `oci` stands on it.
+
+pub mod image;
+pub mod runtime;

@@ -13,7 +13,7 @@ mod socket;
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{self, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,6 +22,7 @@ use std::{
 };
 
 use axum::Router;
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::Notify,
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const MAX_HEAD: usize = 16 * 1024;
 
 /// How many may wait to be accepted; the kernel has a bound of its own, often the same.
-const QUEUE: u32 = 4096;
+const QUEUE: u16 = 4096;
 
 /// How much and how long one listener's connections may hold on to something.
 #[derive(Debug, Clone)]
@@ -99,7 +100,17 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // What an earlier server's connections leave behind is no reason to wait.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(QUEUE)
+    socket.listen(QUEUE.into())
+}
+
+/// The same of a socket that somebody else made: its queue becomes as long as ours.
+///
+/// # Errors
+/// When it does not listen.
+pub(crate) fn take(listener: net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    SockRef::from(&listener).listen(QUEUE.into())?;
+    TcpListener::from_std(listener)
 }
 
 /// Serves `router` on `listener` until `stop`, and returns when the last connection has ended.

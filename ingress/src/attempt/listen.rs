@@ -1,6 +1,6 @@
 //! A desk on a socket, for as long as it is kept.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::TcpListener};
 
 use async_trait::async_trait;
 use fileyard_orchestrator::contract::urls::{Desk, Listeners, Listening};
@@ -25,8 +25,8 @@ struct Served(AbortHandle);
 
 #[async_trait]
 impl Listeners for AttemptListeners {
-    async fn listen(&self, at: SocketAddr, desk: Desk) -> io::Result<Box<dyn Listening>> {
-        let listener = accept::listen(at)?;
+    async fn listen(&self, listener: TcpListener, desk: Desk) -> io::Result<Box<dyn Listening>> {
+        let listener = accept::take(listener)?;
         let limits =
             AcceptLimits { connections: CONNECTIONS, stall: PATIENCE, ..AcceptLimits::default() };
         let serving =

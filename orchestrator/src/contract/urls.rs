@@ -17,7 +17,12 @@ mod put;
 mod tally;
 mod token;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use fileyard_storage::clock::Timestamp;
@@ -49,12 +54,12 @@ pub struct Urls {
 /// Serves desks over HTTP.
 #[async_trait]
 pub trait Listeners: Send + Sync {
-    /// Listens there, and serves this one desk until what is returned is dropped. Whoever connected
-    /// by then is cut.
+    /// Serves this one desk on a socket that an engine made for it, until what is returned is
+    /// dropped. Whoever connected by then is cut.
     ///
     /// # Errors
-    /// When the address can not be had.
-    async fn listen(&self, at: SocketAddr, desk: Desk) -> io::Result<Box<dyn Listening>>;
+    /// When the system does not let this process wait for connections on it.
+    async fn listen(&self, listener: TcpListener, desk: Desk) -> io::Result<Box<dyn Listening>>;
 }
 
 /// A listener; it ends when this is dropped.

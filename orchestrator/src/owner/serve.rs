@@ -57,6 +57,7 @@ impl Owner {
         if self.served.as_ref().is_some_and(|served| served.at == at) {
             return Ok(());
         }
+        let networks = parts.engine.networks().ok_or(NotServed::NotOffered)?;
         let row = self.row().await?;
         let limits =
             Limits { files: self.processor.max_outputs, bytes: self.processor.max_output_size };
@@ -75,8 +76,9 @@ impl Owner {
             over: told,
             open: Open::new(limits, &row),
         });
-        let listening = listeners.listen(at, desk.clone()).await;
-        let listening = listening.map_err(|error| NotServed::Listen { at, error })?;
+        let refused = |error| NotServed::Listen { at, error };
+        let listener = networks.listen(&self.id, at).await.map_err(refused)?;
+        let listening = listeners.listen(listener, desk.clone()).await.map_err(refused)?;
         self.served = Some(Served { desk, at, over, _listening: listening });
         failpoint::hit("listening");
         Ok(())

@@ -3,7 +3,6 @@
 use std::{collections::HashSet, net::SocketAddr};
 
 use fileyard_storage::id::InstallId;
-use tokio::net::TcpListener;
 
 use super::{Harness, text};
 use crate::engine::{ContainerId, ContainerState, EngineError, LogStream, Networks, Reach};
@@ -27,15 +26,20 @@ pub async fn a_network_is_made_once_though_asked_twice(it: &Harness) {
     }
 }
 
-/// As many as are asked for at once, each with a gateway that this host can listen on.
+/// As many as are asked for at once, each with a gateway where we can listen: all at the same port.
 pub async fn several_networks_are_made_at_once(it: &Harness) {
     let Some(networks) = it.engine.networks() else { return };
     let ids: Vec<ContainerId> = (0..4).map(|_| it.spec(&[]).id).collect();
     let reach = Reach { listener: Some(LISTENER), internet: false };
     let made = ids.iter().map(|id| networks.ensure(id, reach));
-    for gateway in futures::future::join_all(made).await {
-        let address = SocketAddr::new(gateway.expect("a network").address, 0);
-        assert!(TcpListener::bind(address).await.is_ok(), "{address}");
+    let gateways = futures::future::join_all(made).await;
+    let (mut listeners, mut port) = (Vec::new(), 0);
+    for (id, gateway) in ids.iter().zip(gateways) {
+        let address = gateway.expect("a network").address;
+        let listener = networks.listen(id, SocketAddr::new(address, port)).await;
+        let listener = listener.expect("a listener");
+        port = listener.local_addr().expect("an address").port();
+        listeners.push(listener);
     }
     let all = listed(networks, it.install).await;
     assert_eq!(all.into_iter().collect::<HashSet<_>>(), ids.iter().copied().collect());
@@ -54,7 +58,8 @@ pub async fn a_container_reaches_the_listener_on_its_network_s_gateway(it: &Harn
     it.remove(&spec).await;
 
     let gateway = networks.ensure(&spec.id, Reach::NOTHING).await.expect("a network").address;
-    let listener = TcpListener::bind((gateway, 0)).await.expect("a listener");
+    let listener = networks.listen(&spec.id, SocketAddr::new(gateway, 0)).await;
+    let listener = listener.expect("a listener");
     let address = listener.local_addr().expect("an address");
     spec.reach.listener = Some(address.port());
     assert!(networks.ensure(&spec.id, spec.reach).await.is_ok(), "what it lets through may change");

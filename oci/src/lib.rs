@@ -4,4 +4,5 @@
 //! It knows nothing of jobs, rows or HTTP: the orchestrator's engine `oci` stands on it.
 
 pub mod image;
+pub mod netns;
 pub mod runtime;

@@ -1,0 +1,97 @@
+//! Network namespaces that nothing but a descriptor holds.
+//!
+//! They have no name and are mounted nowhere: one is gone with the last process in it, socket of it
+//! and descriptor on it, also when this process is killed. What is to happen in one happens on a
+//! thread that is made for it and ends with it, so no thread of a runtime is ever somewhere else.
+
+use std::{
+    fs::File,
+    io,
+    net::{SocketAddr, TcpListener},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    thread,
+};
+
+use libcontainer::network::{link::LinkClient, wrapper::create_network_client};
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// `lo` is the first device of every namespace.
+const LOOPBACK: u32 = 1;
+
+/// A network namespace, which is there for as long as this is.
+#[derive(Debug)]
+pub struct Netns(OwnedFd);
+
+impl Netns {
+    /// A new one, where nothing can be reached but itself.
+    ///
+    /// # Errors
+    /// When the kernel refuses: it needs root.
+    pub fn create() -> io::Result<Self> {
+        on_a_thread(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            raise_loopback()?;
+            Self::at("/proc/thread-self/ns/net")
+        })
+    }
+
+    /// The one that a process is in. Whoever asks knows that the pid is still that process's.
+    ///
+    /// # Errors
+    /// When it is gone, or is not to be looked at.
+    pub fn of_process(pid: i32) -> io::Result<Self> {
+        Self::at(&format!("/proc/{pid}/ns/net"))
+    }
+
+    /// A socket at an address of its. Whoever holds it is reached from there, wherever they are.
+    ///
+    /// # Errors
+    /// When the address is taken there, or not one of its.
+    pub fn listen(&self, at: SocketAddr) -> io::Result<TcpListener> {
+        self.within(|| TcpListener::bind(at))
+    }
+
+    /// Does something in it. Sockets that are made there stay there.
+    ///
+    /// # Errors
+    /// When it can not be entered, or what was done went wrong.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        on_a_thread(|| {
+            setns(self, CloneFlags::CLONE_NEWNET)?;
+            work()
+        })
+    }
+
+    fn at(path: &str) -> io::Result<Self> {
+        File::open(path).map(|file| Self(file.into()))
+    }
+}
+
+impl AsFd for Netns {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<Netns> for OwnedFd {
+    fn from(netns: Netns) -> Self {
+        netns.0
+    }
+}
+
+/// Makes `lo` usable in the namespace of this thread: in a new one it is not.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn raise_loopback() -> io::Result<()> {
+    let client = LinkClient::new(create_network_client());
+    client.and_then(|mut client| client.set_up(LOOPBACK)).map_err(io::Error::other)
+}
+
+/// A thread's namespace goes with the thread.
+fn on_a_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("netns".into()).spawn_scoped(scope, work)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

@@ -4,6 +4,9 @@
 //! and descriptor on it, also when this process is killed. What is to happen in one happens on a
 //! thread that is made for it and ends with it, so no thread of a runtime is ever somewhere else.
 
+mod netlink;
+mod pair;
+
 use std::{
     fs::File,
     io,
@@ -12,11 +15,10 @@ use std::{
     thread,
 };
 
-use libcontainer::network::{link::LinkClient, wrapper::create_network_client};
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// `lo` is the first device of every namespace.
-const LOOPBACK: u32 = 1;
+use self::netlink::Netlink;
+pub use self::pair::{Pair, devices, remove_device};
 
 /// A network namespace, which is there for as long as this is.
 #[derive(Debug)]
@@ -84,8 +86,9 @@ impl From<Netns> for OwnedFd {
 /// # Errors
 /// When the kernel refuses.
 pub fn raise_loopback() -> io::Result<()> {
-    let client = LinkClient::new(create_network_client());
-    client.and_then(|mut client| client.set_up(LOOPBACK)).map_err(io::Error::other)
+    let mut netlink = Netlink::open()?;
+    let loopback = netlink.index("lo")?;
+    netlink.raise(loopback)
 }
 
 /// A thread's namespace goes with the thread.

@@ -6,13 +6,12 @@ use std::{
     fs,
     io::{ErrorKind, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    os::fd::{AsFd, AsRawFd},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use fileyard_oci::netns::Netns;
+use fileyard_oci::netns::{Netns, Pair, devices, remove_device};
 
 fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
@@ -121,47 +120,70 @@ fn it_is_found_again_by_a_process_in_it() {
     assert_eq!(Netns::of_process(pid).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+/// A pair with a network of its own, which no other test has.
+fn pair(n: u8) -> Pair {
+    Pair {
+        device: format!("fyt{}x{n}", std::process::id()),
+        network: (Ipv4Addr::new(10, 215, 77, n * 8), 29),
+        here: Ipv4Addr::new(10, 215, 77, n * 8 + 1),
+        there: Ipv4Addr::new(10, 215, 77, n * 8 + 2),
+    }
+}
+
+fn is_there(pair: &Pair) -> bool {
+    devices().unwrap().contains(&pair.device)
+}
+
+/// The kernel takes a namespace down in the background.
+fn until_it_is_gone(pair: &Pair) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while is_there(pair) {
+        assert!(Instant::now() < deadline, "something still holds the namespace");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn nothing_is_left_of_it_once_nobody_holds_it() {
-    let netns = Netns::create().unwrap();
-    let device = Device::into(&netns);
+    let (netns, pair) = (Netns::create().unwrap(), pair(0));
+    netns.connect(&pair).unwrap();
     let listener = netns.listen(loopback(0)).unwrap();
     let inhabitant = Inhabitant::of(&netns);
-    drop((netns, inhabitant, listener));
-    device.until_it_is_gone();
+    drop(netns);
+    drop((inhabitant, listener));
+    until_it_is_gone(&pair);
 }
 
-/// One end of a pair of which the other is in a namespace: they go together.
-struct Device(String);
+#[test]
+fn a_pair_leads_out_and_in_and_has_no_ipv6() {
+    let (netns, pair) = (Netns::create().unwrap(), pair(1));
+    netns.connect(&pair).unwrap();
+    let outside = TcpListener::bind((pair.here, 0)).unwrap();
+    let _client = dial(&netns, outside.local_addr().unwrap()).unwrap();
+    assert_eq!(outside.accept().unwrap().1.ip(), pair.there);
+    let inside = netns.listen((pair.there, 0).into()).unwrap();
+    assert!(TcpStream::connect(inside.local_addr().unwrap()).is_ok());
+    // The way on is there, and leads to this machine, which has none.
+    let addresses = || fs::read_to_string("/proc/thread-self/net/if_inet6");
+    assert!(!netns.within(addresses).unwrap().contains("eth0"));
+    assert!(!addresses().unwrap().contains(&pair.device));
 
-impl Device {
-    fn into(netns: &Netns) -> Self {
-        let name = format!("fyt{}", std::process::id());
-        let space = format!("/proc/{}/fd/{}", std::process::id(), netns.as_fd().as_raw_fd());
-        let words = ["link", "add", &name, "type", "veth", "peer", "name", "inside"];
-        let made = Command::new("ip").args(words).args(["netns", &space]).status().unwrap();
-        assert!(made.success());
-        Self(name)
-    }
-
-    fn is_there(&self) -> bool {
-        fs::read_to_string("/proc/self/net/dev").unwrap().contains(&self.0)
-    }
-
-    /// The kernel takes a namespace down in the background.
-    fn until_it_is_gone(&self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while self.is_there() {
-            assert!(Instant::now() < deadline, "something still holds the namespace");
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
+    remove_device(&pair.device).unwrap();
+    assert!(!is_there(&pair));
+    remove_device(&pair.device).unwrap();
+    let error = dial(&netns, outside.local_addr().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        if self.is_there() {
-            let _ = Command::new("ip").args(["link", "delete", &self.0]).status();
-        }
-    }
+#[test]
+fn of_two_that_want_one_network_one_has_it() {
+    let (one, two) = (Netns::create().unwrap(), Netns::create().unwrap());
+    let (first, mut second) = (pair(2), pair(2));
+    second.device.push('b');
+    one.connect(&first).unwrap();
+    assert_eq!(two.connect(&second).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert!(!is_there(&second), "nothing is left of it");
+    assert_eq!(two.connect(&first).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    remove_device(&first.device).unwrap();
+    two.connect(&second).unwrap();
 }

@@ -3,6 +3,8 @@
 //!
 //! It knows nothing of jobs, rows or HTTP: the orchestrator's engine `oci` stands on it.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod image;
 pub mod netns;
 pub mod runtime;

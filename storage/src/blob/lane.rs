@@ -11,7 +11,10 @@ use tokio::{sync::Notify, task::spawn_blocking};
 use super::BlobError;
 
 /// How many steps wait behind the one that runs.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
+/// So few of them are left when whoever waits to put one behind them is woken. A wake-up for each
+/// would cost a tenth of hashing the step's piece.
+const FEW: usize = 1;
 
 /// A value whose steps run on the blocking pool, on one thread for as long as there are any: a
 /// thread for each step would cost as much as the step, and one that waits for steps would be kept
@@ -22,7 +25,7 @@ type Step<T> = Box<dyn FnOnce(&mut T) -> Result<(), BlobError> + Send>;
 
 struct Shared<T> {
     state: Mutex<State<T>>,
-    /// A step was begun, or the last one ended.
+    /// Few steps are left, or the last one ended.
     moved: Notify,
 }
 
@@ -109,10 +112,10 @@ impl<T> Shared<T> {
     fn work(&self, mut value: T) {
         let mut end = End { shared: self, place: Some(Place::Failed(panicked())) };
         loop {
-            let step = {
+            let (step, left) = {
                 let mut state = self.state();
                 match state.steps.pop_front() {
-                    Some(step) => step,
+                    Some(step) => (step, state.steps.len()),
                     None => {
                         end.place = None;
                         state.place = Place::Here(value);
@@ -122,7 +125,9 @@ impl<T> Shared<T> {
                     }
                 }
             };
-            self.moved.notify_one();
+            if left <= FEW {
+                self.moved.notify_one();
+            }
             if let Err(error) = step(&mut value) {
                 end.place = Some(Place::Failed(error));
                 // Before anybody hears of it: what the value holds is gone by then.

@@ -5,6 +5,7 @@
 //! request's head is there, no bound on connections, and close on a client that is still sending.
 //! It never looks into a request: what is asked and answered is the router's business.
 
+mod buffer;
 mod connection;
 mod link;
 mod refusal;
@@ -30,6 +31,8 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
+
+use self::buffer::Buffers;
 
 /// A request's head: its line and all of its headers.
 pub(crate) const MAX_HEAD: usize = 16 * 1024;
@@ -88,6 +91,8 @@ struct House {
     /// Told once for each connection that is to make room, and to all when the server stops. Those
     /// that could go wait here, and are woken in the order in which they came.
     leave: Notify,
+    /// Of those with a request under way.
+    buffers: Buffers,
 }
 
 /// A socket that many may knock at in one moment: where the kernel's queue is full it forgets what
@@ -122,8 +127,8 @@ pub async fn serve(
     limits: AcceptLimits,
     stop: CancellationToken,
 ) {
-    let (full, leave) = (AtomicBool::new(false), Notify::new());
-    let house = Arc::new(House { router, limits, stop, full, leave });
+    let (full, leave, buffers) = (AtomicBool::new(false), Notify::new(), Buffers::default());
+    let house = Arc::new(House { router, limits, stop, full, leave, buffers });
     let mut connections = JoinSet::new();
     let mut short = false;
     loop {

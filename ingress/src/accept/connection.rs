@@ -23,16 +23,13 @@ use tokio::{
 };
 
 use super::{
-    House, MAX_HEAD,
+    House, MAX_HEAD, buffer,
     link::{Doing, Link},
     refusal::{self, answer},
     service::Service,
     socket::{self, Socket},
 };
 use crate::error::Problem;
-
-/// What hyper holds of a connection in each direction, at most.
-const BUFFER: usize = 64 * 1024;
 
 type Http = http1::Connection<TokioIo<Socket>, Service>;
 
@@ -145,13 +142,15 @@ impl Life {
 
     fn wake(&mut self, before: Bytes) {
         let socket = TokioIo::new(Socket::new(Arc::clone(&self.link), before));
-        let service = Service::new(Arc::clone(&self.house), Arc::clone(&self.link));
+        let buffer = self.house.buffers.take();
+        let size = buffer.size();
+        let service = Service::new(Arc::clone(&self.house), Arc::clone(&self.link), buffer);
         let mut builder = Builder::new();
         builder
             .half_close(true)
             .header_read_timeout(None)
             .max_header_size(MAX_HEAD)
-            .max_buf_size(BUFFER);
+            .max_buf_size(size);
         self.http = Some(Box::new(builder.serve_connection(socket, service)));
     }
 
@@ -296,7 +295,7 @@ async fn read_on(house: &House, link: &Link) {
     let reading = async {
         while left > 0 && link.stream.readable().await.is_ok() {
             // On the stack, and not while it waits: thousands may be at this point together.
-            match link.stream.try_read(&mut [0; BUFFER / 2]) {
+            match link.stream.try_read(&mut [0; buffer::LEAST / 2]) {
                 Ok(0) => return,
                 Ok(read) => left = left.saturating_sub(read as u64),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}

@@ -14,17 +14,19 @@ use http::{HeaderValue, Request, Response, header};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tower_service::Service as _;
 
-use super::{House, link::Link};
+use super::{House, buffer::Buffer, link::Link};
 
 /// What hyper hands a connection's requests to.
 pub(super) struct Service {
     house: Arc<House>,
     link: Arc<Link>,
+    /// hyper's, which is there as long as this is.
+    _buffer: Buffer,
 }
 
 impl Service {
-    pub(super) fn new(house: Arc<House>, link: Arc<Link>) -> Self {
-        Self { house, link }
+    pub(super) fn new(house: Arc<House>, link: Arc<Link>, buffer: Buffer) -> Self {
+        Self { house, link, _buffer: buffer }
     }
 }
 

@@ -44,7 +44,11 @@ pub(crate) enum Malformed {
 pub(crate) struct Scanner {
     /// `\r\n--boundary`: what ends a part's content.
     delimiter: memmem::Finder<'static>,
+    /// What is not given out yet.
     buffer: BytesMut,
+    /// And what follows it, of a part's content: as it was pushed, so that a file's bytes are not
+    /// copied here.
+    pushed: Bytes,
     state: State,
 }
 
@@ -71,6 +75,7 @@ impl Scanner {
             delimiter: memmem::Finder::new(&delimiter).into_owned(),
             // The first boundary may stand at the very start: as if a line had ended there.
             buffer: BytesMut::from(&b"\r\n"[..]),
+            pushed: Bytes::new(),
             state: State::Preamble(0),
         }
     }
@@ -78,14 +83,18 @@ impl Scanner {
     /// Takes what arrived. Call [`Scanner::next`] until it wants more before pushing again: then
     /// no more than a header's length is ever held beside the pushed piece.
     pub(crate) fn push(&mut self, bytes: &Bytes) {
-        self.buffer.extend_from_slice(bytes);
+        self.take_in();
+        match self.state {
+            State::Content => self.pushed = bytes.clone(),
+            _ => self.buffer.extend_from_slice(bytes),
+        }
     }
 
     /// What is held between two pushes, in bytes: for tests.
     #[cfg(any(test, fuzzing))]
     #[must_use]
     pub(crate) fn held(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + self.pushed.len()
     }
 
     /// Whether the form is complete.
@@ -165,18 +174,41 @@ impl Scanner {
     }
 
     fn content(&mut self) -> Step {
-        match self.delimiter.find(&self.buffer) {
-            Some(0) => {
-                self.buffer.advance(self.delimiter.needle().len());
-                self.state = State::Boundary;
-                Step::Next
-            }
-            Some(end) => Step::Piece(Piece::Data(self.buffer.split_to(end).freeze())),
-            None => match self.buffer.len().saturating_sub(self.held_back()) {
-                0 => Step::More,
-                sure => Step::Piece(Piece::Data(self.buffer.split_to(sure).freeze())),
-            },
+        if self.pushed.is_empty() {
+            return match self.delimiter.find(&self.buffer) {
+                Some(0) => {
+                    self.buffer.advance(self.delimiter.needle().len());
+                    self.state = State::Boundary;
+                    Step::Next
+                }
+                Some(end) => Step::Piece(Piece::Data(self.buffer.split_to(end).freeze())),
+                None => match self.sure(&self.buffer) {
+                    0 => Step::More,
+                    sure => Step::Piece(Piece::Data(self.buffer.split_to(sure).freeze())),
+                },
+            };
         }
+        if self.buffer.is_empty() {
+            let end = self.delimiter.find(&self.pushed).unwrap_or_else(|| self.sure(&self.pushed));
+            if end > 0 {
+                return Step::Piece(Piece::Data(self.pushed.split_to(end)));
+            }
+        } else if self.held_is_content() {
+            return Step::Piece(Piece::Data(self.buffer.split().freeze()));
+        }
+        self.take_in();
+        Step::Next
+    }
+
+    /// Whether no delimiter begins in the few bytes that are held and ends in what was pushed; also
+    /// no when too little was pushed to tell.
+    fn held_is_content(&mut self) -> bool {
+        let (held, rest) = (self.buffer.len(), self.delimiter.needle().len() - 1);
+        let Some(first) = self.pushed.get(..rest) else { return false };
+        self.buffer.extend_from_slice(first);
+        let found = self.delimiter.find(&self.buffer).is_some();
+        self.buffer.truncate(held);
+        !found
     }
 
     fn epilogue(&mut self, ignored: usize, given: bool) -> Result<Option<Piece>, Malformed> {
@@ -199,16 +231,28 @@ impl Scanner {
                 (at, true)
             }
             None => {
-                let sure = self.buffer.len().saturating_sub(self.held_back());
+                let sure = self.sure(&self.buffer);
                 self.buffer.advance(sure);
                 (sure, false)
             }
         }
     }
 
-    /// So many bytes at the end of the buffer may be the beginning of a delimiter.
-    fn held_back(&self) -> usize {
-        self.delimiter.needle().len() - 1
+    /// Copies what was pushed behind what is held.
+    fn take_in(&mut self) {
+        let pushed = std::mem::take(&mut self.pushed);
+        if self.buffer.is_empty() {
+            // Not behind a piece that was given out, whose memory would be kept for this.
+            self.buffer = BytesMut::from(&pushed[..]);
+        } else {
+            self.buffer.extend_from_slice(&pushed);
+        }
+    }
+
+    /// How much of `bytes`, in which no delimiter is, lies before what may be the beginning of one.
+    fn sure(&self, bytes: &[u8]) -> usize {
+        let from = bytes.len().saturating_sub(self.delimiter.needle().len() - 1);
+        memchr::memchr(b'\r', &bytes[from..]).map_or(bytes.len(), |at| from + at)
     }
 }
 

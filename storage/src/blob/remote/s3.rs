@@ -50,6 +50,7 @@ fn client(config: &BlobConfig, bucket: &str, retry: RetryConfig) -> Result<Amazo
         .with_secret_access_key(&config.secret_access_key)
         .with_virtual_hosted_style_request(!config.path_style)
         .with_client_options(options(config))
+        .with_unsigned_payload(!crosses_a_wire_in_the_clear(config))
         .with_retry(retry)
         // One DELETE an object: the other kind is not everywhere.
         .with_disable_bulk_delete(true);
@@ -66,6 +67,22 @@ pub(super) fn options(config: &BlobConfig) -> ClientOptions {
         .with_allow_http(config.endpoint.starts_with("http://"))
         .with_connect_timeout(CONNECT)
         .with_timeout_disabled()
+}
+
+/// Whether a part's bytes could be changed between here and the service by something that neither
+/// end would notice. Only there does a request's signature cover its body: that hashes every part
+/// once more here and once more there, which costs each as much as our own digest of the whole.
+/// Elsewhere TLS proves what arrives, or no wire lies between. In any case the row has the digest of
+/// what a client sent, and an input is compared with it before a program gets to see it.
+fn crosses_a_wire_in_the_clear(config: &BlobConfig) -> bool {
+    let Ok(url) = url::Url::parse(&config.endpoint) else { return false };
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() != "https" && !loopback
 }
 
 /// As the client wants it: with the bucket in the host, where that is the style.
@@ -244,4 +261,26 @@ fn transport(error: &object_store::Error) -> Option<HttpErrorKind> {
 /// The words at the bottom, without the request's own story around them.
 fn innermost(error: &object_store::Error) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_signed_where_only_that_proves_what_arrives() {
+        for (endpoint, signed) in [
+            ("", false),
+            ("https://minio.example", false),
+            ("http://127.0.0.1:9000", false),
+            ("http://[::1]:9000", false),
+            ("http://localhost:9000", false),
+            ("http://minio:9000", true),
+            ("http://10.0.0.2:9000", true),
+            ("http://localhost.example", true),
+        ] {
+            let config = BlobConfig { endpoint: endpoint.into(), ..BlobConfig::default() };
+            assert_eq!(crosses_a_wire_in_the_clear(&config), signed, "{endpoint:?}");
+        }
+    }
 }

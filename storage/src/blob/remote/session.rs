@@ -121,9 +121,9 @@ impl Session {
         let payload = self.home.payload(self.part.drain(..));
         self.filled = 0;
         let (home, path) = (Arc::clone(&self.home), self.path.clone());
-        // A task, so that it goes on while the next part is filled. Signing hashes the part once
-        // more, in this task: some milliseconds of a worker's time for 8 MiB, and the service's
-        // own proof of what arrived.
+        // A task, so that it goes on while the next part is filled. Where the body is signed (see
+        // `s3`), that hashes the part once more, in this task: some milliseconds of a worker's time
+        // for 8 MiB, and the service's own proof of what arrived.
         let task = tokio::spawn(async move {
             let put = home.api.put_part(&path, &upload, index, payload);
             home.call(for_bytes(usize::try_from(size).unwrap_or(usize::MAX)), "write", put).await

@@ -13,7 +13,9 @@ use bytes::Bytes;
 
 use super::{part::PIECE, room::Share};
 
-/// How many buffers wait to be used again: of four parts, or of all uploads to local files.
+/// How many buffers wait to be used again, if not so many are in use: of four parts, or of all
+/// uploads to local files. Under load none is given to the allocator and taken from it again, which
+/// would leave holes; when it ends they go with it.
 const KEPT: usize = 128;
 
 /// Where a store's pieces come from. Clones share it.
@@ -50,9 +52,11 @@ impl Pieces {
         if pool.used == 0 {
             // No upload is at work: a server at rest holds none.
             pool.free = Vec::new();
-        } else if pool.free.len() < KEPT {
+        } else {
             buffer.clear();
             pool.free.push(buffer);
+            let most = KEPT.max(pool.used);
+            pool.free.truncate(most);
         }
     }
 
@@ -144,11 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn what_many_uploads_used_at_once_is_not_kept() {
+    fn no_more_is_kept_than_is_used_or_than_a_few_uploads_use() {
         let pieces = Pieces::default();
-        let one = pieces.take(share());
-        drop((0..2 * KEPT).map(|_| pieces.take(share())).collect::<Vec<_>>());
-        assert_eq!(format!("{pieces:?}"), format!("Pieces {{ free: {KEPT}, used: 1 }}"));
-        drop(one);
+        let mut taken: Vec<_> = (0..8 * KEPT).map(|_| pieces.take(share())).collect();
+        for used in [6 * KEPT, 4 * KEPT, 2 * KEPT, 1] {
+            taken.truncate(used);
+            let free = (8 * KEPT - used).min(used.max(KEPT));
+            assert_eq!(format!("{pieces:?}"), format!("Pieces {{ free: {free}, used: {used} }}"));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod check;
+pub(crate) mod container;
 pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod retry;

@@ -38,11 +38,15 @@ enum Command {
     Cancel(command::cancel::Args),
     /// Does an ended job again, as a new job on the same file
     Retry(command::retry::Args),
+    /// Runs one container for a server
+    #[command(hide = true)]
+    Container(command::container::Args),
 }
 
 fn main() -> ExitCode {
     let (json, result) = match Cli::parse().command {
         Command::Serve(args) => (false, command::serve::run(&args)),
+        Command::Container(args) => (false, command::container::run(&args)),
         Command::Check(args) => (args.json, command::block_on(command::check::run(&args))),
         Command::Submit(args) => (args.to.json, command::block_on(command::submit::run(&args))),
         Command::Status(args) => (args.to.json, command::block_on(command::status::run(&args))),

@@ -14,6 +14,7 @@ mod network;
 mod output;
 pub mod seccomp;
 mod spec;
+mod volumes;
 
 use async_trait::async_trait;
 use fileyard_storage::{id::InstallId, job::ExitFacts};

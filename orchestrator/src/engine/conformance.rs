@@ -3,8 +3,10 @@
 //! [`engine_conformance!`](crate::engine_conformance) makes a test of each case. The programs are
 //! lists of verbs that the fake engine and the image `fileyard/drill` both understand.
 
+mod endings;
 mod logs;
 mod network;
+mod rights;
 mod start;
 mod stop;
 
@@ -28,8 +30,10 @@ use super::{
     LogPosition, LogStream, Reach, Staging, User,
 };
 
+pub use endings::*;
 pub use logs::*;
 pub use network::*;
+pub use rights::*;
 pub use start::*;
 pub use stop::*;
 
@@ -50,7 +54,8 @@ pub struct Harness {
     pub guard: Box<dyn Send + Sync>,
 }
 
-/// Makes a test of every case; `$harness` is evaluated, in an async function, for each.
+/// Makes a test of every case; `$harness` is evaluated, in an async function, for each. With
+/// `@ real` before it also of those that a fake has no kernel for.
 #[macro_export]
 macro_rules! engine_conformance {
     ($harness:expr) => {
@@ -76,6 +81,17 @@ macro_rules! engine_conformance {
             several_networks_are_made_at_once,
             a_container_reaches_the_listener_on_its_network_s_gateway,
             a_network_stays_while_its_container_runs,
+        );
+    };
+    (@ real $harness:expr) => {
+        $crate::engine_conformance!($harness);
+        $crate::engine_conformance!(@ $harness,
+            memory_over_the_limit_is_told_from_a_kill,
+            a_killed_child_is_no_failure_of_a_program_that_goes_on,
+            a_signal_of_its_own_is_128_and_its_number,
+            a_fork_bomb_ends_at_its_limit,
+            a_program_that_cannot_be_run_never_ran,
+            a_program_finds_itself_without_rights,
         );
     };
     (@ $harness:expr, $($case:ident,)*) => {

@@ -17,6 +17,9 @@ use fileyard_storage::id::InstallId;
 pub use self::range::{BadRange, NetworkRange, Subnet};
 use super::{ContainerId, EngineError};
 
+/// Whom a container with egress asks for names: on the internet, and not the host's.
+pub(super) const RESOLVERS: [&str; 2] = ["1.1.1.1", "9.9.9.9"];
+
 /// What an attempt's container may reach. The default is nothing at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reach {

@@ -75,4 +75,4 @@ async fn forget_image(image: &str) {
     daemon().await.remove_image(image, options, None).await.unwrap();
 }
 
-fileyard_orchestrator::engine_conformance!(docker().0);
+fileyard_orchestrator::engine_conformance!(@ real docker().0);

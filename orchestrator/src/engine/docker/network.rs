@@ -7,7 +7,7 @@
 //! **What a container finds.** One interface, a gateway that is this host, no neighbour. Without
 //! egress the network is `internal`: nothing is routed and there is no name service, Docker's own
 //! resolver included, which asks a loopback address where nobody listens. With egress it asks
-//! [`RESOLVERS`], which are on the internet like all that it may reach: the host's resolvers are the
+//! [`RESOLVERS`](crate::engine::network::RESOLVERS), which are on the internet like all that it may reach: the host's resolvers are the
 //! host's, and often on a private network. What keeps it from the host is in [`super::firewall`].
 //!
 //! **What it costs.** About a tenth of a second a network to make and as much to remove, which is
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::engine::{ContainerId, EngineError, EngineReport, Gateway, Networks, Reach, Subnet};
 
-pub(super) use self::request::{BRIEFLY, RESOLVERS, SILENCE};
+pub(super) use self::request::{BRIEFLY, SILENCE};
 
 #[async_trait]
 impl Networks for DockerEngine {

@@ -11,8 +11,8 @@ use bollard::models::{
     RestartPolicyNameEnum, SystemInfo,
 };
 
-use super::network::{BRIEFLY, RESOLVERS, SILENCE};
-use crate::engine::{ContainerSpec, HostDirs, Limits, Reach, seccomp};
+use super::network::{BRIEFLY, SILENCE};
+use crate::engine::{ContainerSpec, HostDirs, Limits, Reach, network::RESOLVERS, seccomp, volumes};
 
 /// Whose container this is.
 pub(super) const INSTALL: &str = "fileyard.install";
@@ -119,40 +119,12 @@ fn mounts(spec: &ContainerSpec, dirs: &HostDirs) -> Vec<Mount> {
     ]
 }
 
-/// `/tmp`, and every volume that the image declares: those would be made on the host's disk, where
-/// nothing bounds them. Programs may be run from there: unpacking and just-in-time compilers do,
-/// and `/out` has to allow it anyway.
+/// Programs may be run from there: unpacking and just-in-time compilers do, and `/out` has to allow
+/// it anyway.
 fn tmpfs(spec: &ContainerSpec, image: &ImageConfig) -> HashMap<String, String> {
-    tmpfs_beside(spec.limits, spec.input.as_ref().map(|input| &input.name[..]), image)
-}
-
-fn tmpfs_beside(
-    limits: Limits,
-    input: Option<&str>,
-    image: &ImageConfig,
-) -> HashMap<String, String> {
-    let options = format!("rw,nosuid,nodev,exec,size={},mode=1777", limits.tmp);
-    let mounted = input.map(|input| format!("/in/{input}"));
-    let volumes = image.volumes.iter().flatten().map(|path| normal(path));
-    // What lies in /out is collected from the host's side of it, so nothing may cover it there.
-    let free = |path: &String| match &mounted {
-        Some(input) => path != input && path != "/" && path != "/out" && !path.starts_with("/out/"),
-        None => path != "/",
-    };
-    volumes.filter(free).chain(["/tmp".into()]).map(|path| (path, options.clone())).collect()
-}
-
-/// A path as Docker looks it up: without `.`, `..` and doubled slashes.
-fn normal(path: &str) -> String {
-    let mut names = Vec::new();
-    for name in path.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => drop(names.pop()),
-            name => names.push(name),
-        }
-    }
-    format!("/{}", names.join("/"))
+    let options = format!("rw,nosuid,nodev,exec,size={},mode=1777", spec.limits.tmp);
+    let paths = volumes::in_memory(spec, image.volumes.as_deref().unwrap_or_default());
+    paths.into_iter().map(|path| (path, options.clone())).collect()
 }
 
 fn limited(limits: Limits, daemon: &SystemInfo) -> HostConfig {
@@ -188,31 +160,4 @@ fn nano_cpus(cpus: f64, daemon: &SystemInfo) -> Option<i64> {
 
 fn whole(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_volume_is_covered_where_docker_looks_it_up_and_never_in_out() {
-        let limits = Limits { memory: 1, cpus: 1.0, pids: 1, tmp: 7, file_size: 1, open_files: 1 };
-        let volumes =
-            ["/a/./b/", "//c//d", "/e/../f", "/out", "/out/sub", "/out/./x", "/in/a.txt", "/"];
-        let image = ImageConfig {
-            volumes: Some(volumes.map(str::to_owned).into()),
-            ..ImageConfig::default()
-        };
-        let covered = |input| {
-            let mut paths: Vec<_> = tmpfs_beside(limits, input, &image).into_keys().collect();
-            paths.sort();
-            paths
-        };
-        assert_eq!(covered(Some("a.txt")), ["/a/b", "/c/d", "/f", "/tmp"]);
-        // By `urls` nothing is mounted, so a volume there is memory like any other.
-        assert_eq!(
-            covered(None),
-            ["/a/b", "/c/d", "/f", "/in/a.txt", "/out", "/out/sub", "/out/x", "/tmp"]
-        );
-    }
 }

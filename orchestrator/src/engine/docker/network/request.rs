@@ -10,8 +10,6 @@ use crate::engine::{
     docker::spec::{ATTEMPT, INSTALL, JOB},
 };
 
-/// Whom a container with egress asks for names: on the internet, and not the host's.
-pub(in crate::engine::docker) const RESOLVERS: [&str; 2] = ["1.1.1.1", "9.9.9.9"];
 /// Whom the others ask: their own loopback, where nobody answers. Docker's resolver says nothing to
 /// a program then, so it is told not to wait for that.
 pub(in crate::engine::docker) const SILENCE: [&str; 1] = ["127.0.0.1"];

@@ -1,0 +1,97 @@
+//! Starts helpers: this program again, as a process of its own.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    process::Stdio,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStdout, Command},
+};
+
+use super::{
+    Place,
+    helper::{LOG, RUNNING},
+};
+
+/// Starts helpers.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    program: PathBuf,
+}
+
+/// A helper that was started. Dropping this does nothing to it.
+#[derive(Debug)]
+pub struct Launched {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Launcher {
+    /// By this program, which must be one that runs [`helper::run`](super::helper::run) when it is
+    /// told `container DIRECTORY`.
+    #[must_use]
+    pub fn new(program: PathBuf) -> Self {
+        Self { program }
+    }
+
+    /// Starts the container in this place; `network` is its namespace, where the request says that it
+    /// is given one. Nothing of this process is handed on but that.
+    ///
+    /// # Errors
+    /// When the process can not be started; the container was not started then.
+    pub fn launch(&self, place: &Place, network: Option<OwnedFd>) -> io::Result<Launched> {
+        let words = OpenOptions::new().append(true).create(true).open(place.file(LOG))?;
+        let mut child = Command::new(&self.program)
+            .arg0("fileyard")
+            .arg("container")
+            .arg(place.path())
+            .env_clear()
+            .current_dir("/")
+            .stdin(network.map_or_else(Stdio::null, Stdio::from))
+            .stdout(Stdio::piped())
+            .stderr(words)
+            .spawn()?;
+        let said = child.stdout.take().expect("it is piped");
+        Ok(Launched { child, said: BufReader::new(said) })
+    }
+}
+
+impl Launched {
+    /// Waits until its program runs, or will not.
+    ///
+    /// # Errors
+    /// When its words can not be read.
+    pub async fn until_it_runs(&mut self) -> io::Result<bool> {
+        let mut line = String::new();
+        self.said.read_line(&mut line).await?;
+        Ok(line.trim_end() == RUNNING)
+    }
+
+    /// Waits until the container has ended, and how that was is written down.
+    ///
+    /// # Errors
+    /// When its words can not be read.
+    pub async fn until_it_ends(&mut self) -> io::Result<()> {
+        tokio::io::copy(&mut self.said, &mut tokio::io::sink()).await.map(drop)
+    }
+
+    /// Waits until the helper has cleaned up and is gone.
+    ///
+    /// # Errors
+    /// When it can not be waited for.
+    pub async fn until_it_is_gone(mut self) -> io::Result<()> {
+        self.child.wait().await.map(drop)
+    }
+}
+
+/// The last that a helper wrote which was not meant to write: why it died.
+#[must_use]
+pub fn last_words(place: &Place) -> String {
+    let words = fs::read_to_string(place.file(LOG)).unwrap_or_default();
+    words.lines().last().unwrap_or_default().to_owned()
+}

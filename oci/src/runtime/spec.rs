@@ -1,0 +1,153 @@
+//! A request in the words of the OCI runtime specification: what is not asked for is denied.
+//!
+//! Pure, apart from where things are mounted: the same request is the same bundle. Mounts, masked
+//! and read-only paths are Docker's (<https://github.com/moby/moby/blob/v20.10.24/oci/defaults.go>).
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{
+    Cgroups, Request,
+    rootfs::{HOSTNAME, Root},
+};
+
+/// One period of a quota of processor time, in microseconds. The kernel's own default.
+const PERIOD: u64 = 100_000;
+/// The least that the kernel takes as a quota, in microseconds.
+const LEAST_QUOTA: f64 = 1000.0;
+
+/// What `config.json` of the bundle says.
+pub(super) fn spec(request: &Request, root: &Root, cgroups: &Cgroups) -> Value {
+    let namespaces = ["pid", "mount", "ipc", "uts", "cgroup"];
+    let (uid, gid) = request.user;
+    json!({
+        "ociVersion": "1.0.2",
+        "hostname": HOSTNAME,
+        "root": { "path": root.merged, "readonly": true },
+        "mounts": mounts(request, root),
+        "process": {
+            "terminal": false,
+            "user": { "uid": uid, "gid": gid, "additionalGids": [gid] },
+            "args": request.args,
+            "env": request.env,
+            "cwd": request.working_dir,
+            "noNewPrivileges": true,
+            "capabilities": {
+                "bounding": [], "effective": [], "inheritable": [], "permitted": [], "ambient": []
+            },
+            "rlimits": [
+                rlimit("RLIMIT_FSIZE", request.limits.file_size),
+                rlimit("RLIMIT_NOFILE", request.limits.open_files),
+                rlimit("RLIMIT_CORE", 0),
+            ],
+        },
+        "linux": {
+            "cgroupsPath": cgroups.path(&request.name),
+            // The network's is the helper's own by then: see `Network`.
+            "namespaces": namespaces.map(|kind| json!({ "type": kind })),
+            "resources": resources(request, cgroups),
+            "seccomp": as_the_runtime_reads_it(&request.seccomp),
+            "maskedPaths": [
+                "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+                "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+                "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+            ],
+            "readonlyPaths": [
+                "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+            ],
+        },
+    })
+}
+
+/// The runtime takes a masked comparison's mask for its value and its value for the mask, so that
+/// with a value of 0 every call passes: `clone` with any flag. (The specification's `value` is the
+/// mask: <https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#seccomp>.) Its
+/// version is pinned for this, and the engine's suite sees that a new user namespace is refused.
+fn as_the_runtime_reads_it(profile: &Value) -> Value {
+    let mut profile = profile.clone();
+    let rules = profile["syscalls"].as_array_mut().into_iter().flatten();
+    for comparison in rules.filter_map(|rule| rule["args"].as_array_mut()).flatten() {
+        if comparison["op"] == "SCMP_CMP_MASKED_EQ" {
+            let (mask, value) = (comparison["value"].take(), comparison["valueTwo"].take());
+            (comparison["value"], comparison["valueTwo"]) = (value, mask);
+        }
+    }
+    profile
+}
+
+fn rlimit(kind: &str, most: u64) -> Value {
+    json!({ "type": kind, "soft": most, "hard": most })
+}
+
+fn resources(request: &Request, cgroups: &Cgroups) -> Value {
+    let limits = &request.limits;
+    let mut resources = json!({
+        "memory": { "limit": limits.memory },
+        "pids": { "limit": limits.pids },
+        // What is harmless in /dev is let through by the runtime itself.
+        "devices": [{ "allow": false, "access": "rwm" }],
+    });
+    if cgroups.counts_swap {
+        resources["memory"]["swap"] = json!(limits.memory);
+    }
+    if cgroups.has_quotas {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "it saturates"
+        )]
+        let quota = (limits.cpus * PERIOD as f64).max(LEAST_QUOTA) as i64;
+        resources["cpu"] = json!({ "quota": quota, "period": PERIOD });
+    }
+    resources
+}
+
+fn mounts(request: &Request, root: &Root) -> Vec<Value> {
+    let kernel = |target: &str, kind: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
+    let quiet = ["nosuid", "noexec", "nodev"];
+    let in_memory = |mode: &str, size: u64, exec: bool| {
+        let mut options = vec!["nosuid".to_owned(), "nodev".to_owned()];
+        options.extend((!exec).then(|| "noexec".to_owned()));
+        options.extend([format!("mode={mode}"), format!("size={size}")]);
+        options
+    };
+    let mut mounts = vec![
+        kernel("/proc", "proc", &quiet),
+        kernel("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        kernel(
+            "/dev/pts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
+        kernel("/dev/mqueue", "mqueue", &quiet),
+        json!({
+            "destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+            "options": in_memory("1777", 64 << 20, false),
+        }),
+        kernel("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+        kernel("/sys/fs/cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
+    ];
+    for file in ["hostname", "hosts", "resolv.conf"] {
+        mounts.push(bind(&root.etc.join(file), &Path::new("/etc").join(file), true));
+    }
+    // Those that lie in another come after it.
+    let mut tmpfs: Vec<_> = request.tmpfs.iter().collect();
+    tmpfs.sort_by_key(|tmpfs| tmpfs.target.components().count());
+    for tmpfs in tmpfs {
+        mounts.push(json!({
+            "destination": tmpfs.target, "type": "tmpfs", "source": "tmpfs",
+            "options": in_memory("1777", tmpfs.size, true),
+        }));
+    }
+    mounts.extend(request.binds.iter().map(|it| bind(&it.source, &it.target, it.read_only)));
+    mounts
+}
+
+fn bind(source: &Path, target: &Path, read_only: bool) -> Value {
+    let access = if read_only { "ro" } else { "rw" };
+    json!({
+        "destination": target, "type": "bind", "source": source,
+        "options": ["bind", "rprivate", "nosuid", "nodev", access],
+    })
+}

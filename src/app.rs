@@ -1,6 +1,7 @@
 //! Builds stores, engine, orchestrator and ingress from the config, and wires them: the only place
 //! that knows all of them.
 
+pub(crate) mod engine;
 mod files;
 mod health;
 
@@ -13,7 +14,7 @@ use fileyard_orchestrator::{
     change::{Changes, Told},
     contract::urls::{Key, Urls},
     disk::Disk,
-    engine::{Engine, HostDirs, docker::DockerEngine},
+    engine::HostDirs,
     hint::Hints,
     intake::Intake,
     log::Logs,
@@ -41,7 +42,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let store: Arc<dyn Store> = Arc::new(Told::new(rows, changes.clone()));
     let blobs = BlobStore::open(&config.store, &config.data)?;
     blobs.claim(store.install()).await?;
-    let engine = docker(&config, &blobs).await?;
+    let engine = engine::open(&config, host_dirs(&config.data, &blobs), &*store).await?;
     let clock = Arc::new(SystemClock);
     let hints = Hints::new();
     let disk = Disk::new(&config.data, config.min_free);
@@ -125,25 +126,6 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!("the store was still busy after {DRAIN:?}");
     }
     Ok(())
-}
-
-/// The Docker engine. A daemon that is away is no reason not to start: jobs wait for it.
-async fn docker(config: &Config, blobs: &BlobStore) -> anyhow::Result<Arc<dyn Engine>> {
-    let dirs = host_dirs(&config.data, blobs);
-    let engine = DockerEngine::new(&config.engine.docker_host, dirs)?
-        .with_networks(config.urls.networks, config.needs_networks());
-    match engine.check().await {
-        Ok(report) => {
-            for warning in &report.warnings {
-                tracing::warn!(engine = report.engine, "{warning}");
-            }
-            if !report.refusals.is_empty() {
-                bail!("this engine can not be used: {}", report.refusals.join("; "));
-            }
-        }
-        Err(error) => tracing::warn!(%error, "jobs will wait until the engine answers"),
-    }
-    Ok(Arc::new(engine))
 }
 
 fn host_dirs(data: &Path, blobs: &BlobStore) -> HostDirs {

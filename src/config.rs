@@ -56,8 +56,21 @@ pub(crate) struct Config {
 /// What runs containers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EngineConfig {
+    pub(crate) kind: EngineKind,
     /// The file's, else `DOCKER_HOST`; empty for the default socket.
     pub(crate) docker_host: String,
+}
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum EngineKind {
+    /// The embedded one wherever it works, else Docker.
+    #[default]
+    Auto,
+    /// A Docker daemon.
+    Docker,
+    /// The embedded one.
+    Oci,
 }
 
 /// The `urls` contract's own listener.

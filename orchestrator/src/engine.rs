@@ -11,8 +11,10 @@ pub mod docker;
 pub mod fake;
 mod id;
 mod network;
+pub mod oci;
 mod output;
 pub mod seccomp;
+pub mod several;
 mod spec;
 mod volumes;
 
@@ -33,7 +35,7 @@ pub use self::{
 /// Every method may be called again after its reply was lost, and then does no more than is missing.
 #[async_trait]
 pub trait Engine: Send + Sync {
-    /// Its name, as attempts record it: `docker`, `fake`.
+    /// Its name, as attempts record it: `docker`, `oci`, `fake`.
     fn name(&self) -> &'static str;
 
     /// Sees to it that the container of this name was started, once in its life.

@@ -11,7 +11,7 @@ use std::{
 
 use fileyard_orchestrator::{
     disk::Disk,
-    engine::{EngineError, EngineReport, HostDirs, docker::DockerEngine},
+    engine::{EngineError, EngineReport, HostDirs},
 };
 use fileyard_storage::{
     Store,
@@ -22,7 +22,7 @@ use fileyard_storage::{
 use serde::Serialize;
 
 use super::{ConfigArgs, say, show::plain};
-use crate::{config::Config, failure::Failure};
+use crate::{app::engine::choose, config::Config, failure::Failure};
 
 /// What is looked at.
 #[derive(Debug, Clone, clap::Args)]
@@ -205,13 +205,13 @@ async fn examined(
 
 async fn engine(config: &Config, report: &mut Report) {
     let dirs = HostDirs::new(config.data.join("tmp").join("attempts"), None);
-    let answer = match DockerEngine::new(&config.engine.docker_host, dirs)
-        .map(|it| it.with_networks(config.urls.networks, config.needs_networks()))
-    {
-        Ok(engine) => engine.check().await,
-        Err(error) => Err(error),
+    let scratch = match tempfile::tempdir() {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            return report.note("engine", Err(format!("no directory to try in: {error}")));
+        }
     };
-    match answer {
+    match choose(config, dirs, scratch.path()).await.report {
         Ok(found) => report.parts.push(engine_in_words(found)),
         Err(error @ EngineError::Unavailable(_)) => {
             let fix = "start Docker, or set engine.docker_host; until then jobs are taken and wait";

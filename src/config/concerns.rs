@@ -9,7 +9,7 @@ use fileyard_orchestrator::{
 use fileyard_storage::blob::BlobConfig;
 use url::Url;
 
-use super::{EngineConfig, UrlsConfig, section::Section};
+use super::{EngineConfig, EngineKind, UrlsConfig, section::Section};
 
 pub(super) fn store(section: Section<'_>, environment: &[(OsString, OsString)]) -> BlobConfig {
     let url = section.text("url", "");
@@ -95,16 +95,16 @@ pub(super) fn uploads(section: Section<'_>, store: &BlobConfig) -> (UploadLimits
 }
 
 pub(super) fn engine(section: Section<'_>, environment: &[(OsString, OsString)]) -> EngineConfig {
-    if section.word("kind", "auto", &["auto", "docker", "oci"]) == "oci" {
-        let message = "this version of fileyard does not have its own engine (\"oci\") yet; \
-                       write \"auto\" or \"docker\"";
-        section.refuse("kind", message.into());
-    }
+    let kind = match section.word("kind", "auto", &["auto", "docker", "oci"]).as_str() {
+        "docker" => EngineKind::Docker,
+        "oci" => EngineKind::Oci,
+        _ => EngineKind::Auto,
+    };
     let written = section.text("docker_host", "");
     section.finish();
     let docker_host =
         if written.is_empty() { variable(environment, "DOCKER_HOST") } else { written };
-    EngineConfig { docker_host }
+    EngineConfig { kind, docker_host }
 }
 
 pub(super) fn database(section: Section<'_>) {

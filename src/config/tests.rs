@@ -240,7 +240,6 @@ fn wrong_keys_and_values_are_told_with_what_was_meant() {
 fn what_this_version_does_not_have_is_refused_not_ignored() {
     let told = refusals(&[
         "[database]\nurl = 'postgres://a'",
-        "[engine]\nkind = 'oci'",
         "[processors.a]\nimage = 'x'\ncontract = 'http'",
         "[processors.a]\nimage = 'x'\nenv = { A = 'kv:n/key' }",
     ]);

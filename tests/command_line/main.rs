@@ -316,7 +316,7 @@ fn check_names_the_place_of_what_is_wrong_and_makes_nothing() {
     // No engine is there; all else would do.
     std::fs::write(
         dir.path().join("fileyard.toml"),
-        "[http]\nlisten = '127.0.0.1:0'\n[engine]\ndocker_host = 'unix:///nowhere/docker.sock'",
+        "[http]\nlisten = '127.0.0.1:0'\n[engine]\nkind = 'docker'\ndocker_host = 'unix:///nowhere/docker.sock'",
     )
     .unwrap();
     let (status, out, _) = told(&mut fileyard(dir.path(), "", &["check", "--json"]));

@@ -47,7 +47,7 @@ pub const JOB: [Step; 9] = [
 /// # Errors
 /// Everything in which the promise was not kept.
 pub async fn crash(step: Step, on: On, broken: Option<&str>) -> Result<Duration, Vec<String>> {
-    let yard = Yard::with_docker(on.open().await);
+    let yard = Yard::with_engine(on.open().await);
     let acknowledged = die(&yard, step).await;
     let from = Instant::now();
     let server = match broken {

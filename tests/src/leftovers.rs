@@ -9,10 +9,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    docker, firewall,
+    docker, firewall, oci,
     rows::Rows,
     server::files_below,
-    yard::{Store, Yard},
+    yard::{Engine, Store, Yard},
 };
 
 impl Yard {
@@ -32,9 +32,12 @@ impl Yard {
         wrong.extend(minus(&there, &named).map(|blob| format!("no row names the blob {blob}")));
         wrong.extend(minus(&named, &there).map(|blob| format!("the blob {blob} is missing")));
         wrong.extend(parts.iter().map(|part| format!("a part is left: {part}")));
-        if self.has_docker() {
-            let containers = docker::containers(&rows.install).await;
-            wrong.extend(containers.iter().map(|c| format!("{} is {}", c.name, c.state)));
+        let containers = self.containers().await;
+        wrong.extend(containers.iter().map(|c| format!("{} is {}", c.name, c.state)));
+        if self.engine() == Engine::Oci {
+            wrong.extend(oci::leftovers(&rows.install, &self.data()));
+        }
+        if self.engine() == Engine::Docker {
             let networks = docker::networks(&rows.install).await;
             wrong.extend(networks.iter().map(|name| format!("the network {name} is there")));
             wrong.extend(

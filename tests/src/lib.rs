@@ -17,6 +17,7 @@ pub mod elsewhere;
 pub mod firewall;
 pub mod leftovers;
 pub mod minio;
+pub mod oci;
 pub mod raw;
 pub mod relay;
 pub mod rows;

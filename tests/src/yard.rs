@@ -11,8 +11,10 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    binary, docker,
+    binary,
+    docker::{self, Container},
     minio::MinIo,
+    oci,
     rows::Rows,
     server::{Process, Server},
 };
@@ -25,9 +27,20 @@ pub struct Yard {
     top: String,
     sections: Vec<(String, String)>,
     environment: Vec<(String, String)>,
-    docker: bool,
+    engine: Engine,
     file: Option<PathBuf>,
     starts: AtomicU32,
+}
+
+/// What runs a yard's containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Nothing.
+    None,
+    /// The Docker daemon that the stories share.
+    Docker,
+    /// The yard's own.
+    Oci,
 }
 
 /// Where a yard's files are.
@@ -73,11 +86,37 @@ impl Yard {
             top: String::new(),
             sections: Vec::new(),
             environment: Vec::new(),
-            docker: false,
+            engine: Engine::None,
             file: None,
             starts: AtomicU32::new(0),
         };
-        yard.section("engine", &format!("docker_host = \"unix://{}\"", socket.display()))
+        yard.section(
+            "engine",
+            &format!("kind = \"docker\"\ndocker_host = \"unix://{}\"", socket.display()),
+        )
+    }
+
+    /// With the engine that `FILEYARD_TEST_ENGINE` names, `docker` or `oci`, and the two images that
+    /// `script/sample` builds as processors: what is true of one is true of the other.
+    ///
+    /// # Panics
+    /// When it names another.
+    #[must_use]
+    pub fn with_engine(store: Store) -> Self {
+        match std::env::var("FILEYARD_TEST_ENGINE").as_deref() {
+            Err(_) | Ok("docker") => Self::with_docker(store),
+            Ok("oci") => Self::with_oci(store),
+            Ok(other) => panic!("FILEYARD_TEST_ENGINE={other}: it is docker or oci"),
+        }
+    }
+
+    /// With the embedded engine, and those images in its store.
+    #[must_use]
+    pub fn with_oci(store: Store) -> Self {
+        let mut yard = Self::new().on(store).processors();
+        yard.engine = Engine::Oci;
+        oci::import(yard.path(), &yard.data());
+        yard.section("engine", "kind = \"oci\"")
     }
 
     /// With the Docker engine, and the two images that `script/sample` builds as processors:
@@ -85,15 +124,16 @@ impl Yard {
     #[must_use]
     pub fn with_docker(store: Store) -> Self {
         let mut yard = Self::new().on(store).processors();
-        yard.docker = true;
-        yard.section("engine", &format!("docker_host = \"{}\"", docker::HOST))
+        yard.engine = Engine::Docker;
+        let host = docker::HOST;
+        yard.section("engine", &format!("kind = \"docker\"\ndocker_host = \"{host}\""))
     }
 
     /// With the config of one of `examples/`, exactly as it is there, and the Docker engine.
     #[must_use]
     pub fn of_example(name: &str) -> Self {
         let mut yard = Self::new();
-        yard.docker = true;
+        yard.engine = Engine::Docker;
         yard.file = Some(binary::root().join("examples").join(name).join("fileyard.toml"));
         yard
     }
@@ -179,10 +219,22 @@ impl Yard {
         Rows::read(&self.data())
     }
 
-    /// Whether it has a Docker engine.
+    /// Its engine.
     #[must_use]
-    pub fn has_docker(&self) -> bool {
-        self.docker
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Every container of its install.
+    ///
+    /// # Panics
+    /// When the engine does not answer.
+    pub async fn containers(&self) -> Vec<Container> {
+        match self.engine {
+            Engine::None => Vec::new(),
+            Engine::Docker => docker::containers(&self.rows().install).await,
+            Engine::Oci => oci::containers(&self.data()),
+        }
     }
 
     /// The config's text.
@@ -276,8 +328,12 @@ impl Default for Yard {
 impl Drop for Yard {
     /// Whatever a failed story left on the shared engine goes with it.
     fn drop(&mut self) {
-        if self.docker && self.data().join("fileyard.db").is_file() {
-            docker::remove_all_of(&self.rows().install);
+        match self.engine {
+            Engine::Docker if self.data().join("fileyard.db").is_file() => {
+                docker::remove_all_of(&self.rows().install);
+            }
+            Engine::Oci => oci::remove_all_of(&self.data()),
+            Engine::Docker | Engine::None => {}
         }
     }
 }

@@ -96,9 +96,9 @@ mod tests {
             writer.take(Stream::Stdout, format!("line {n}\n").as_bytes()).expect("written");
         }
         assert_eq!(numbers(dir.path()).expect("a list").len(), 2);
+        // One of them still has the first file, which is gone by name.
         for reader in [&mut late, &mut Reader::open(dir.path())] {
             let records = all(reader);
-            assert!(records[0].is_gap(), "{records:?}");
             assert_eq!(records.iter().filter(|record| record.is_gap()).count(), 1);
             assert!(text(&records).ends_with("line 198\nline 199\n"));
         }

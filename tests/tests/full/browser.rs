@@ -28,7 +28,7 @@ pub(crate) async fn pictured(browser: &mut Browser, name: &str) {
 
 async fn through_the_form(scripts: bool) {
     let name = if scripts { "scripted" } else { "plain" };
-    let yard = Yard::with_docker(Store::Local);
+    let yard = Yard::with_engine(Store::Local);
     let server = yard.start().await;
     let file = yard.path().join("prices <b>.csv");
     std::fs::write(&file, "name,price\napple,1\npear,2.5\nplum,4\n").unwrap();
@@ -64,7 +64,7 @@ async fn without_scripts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_files_lead_to_their_list_and_a_failure_is_shown() {
-    let yard = Yard::with_docker(Store::Local);
+    let yard = Yard::with_engine(Store::Local);
     let server = yard.start().await;
     let (good, bad) = (yard.path().join("good.txt"), yard.path().join("bad.txt"));
     std::fs::write(&good, "say fileyard:progress 0.5 half\nwrite a.txt x").unwrap();

@@ -44,7 +44,7 @@ impl Drop for Disk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_and_delays_and_is_over_by_itself() {
-    let yard = Yard::with_docker(Store::Local)
+    let yard = Yard::with_engine(Store::Local)
         .top("min_free = \"64MiB\"")
         .processor("one", "image = \"fileyard/drill:latest\"\npull = \"never\"\nconcurrency = 1");
     let data = yard.data();
@@ -83,7 +83,7 @@ async fn a_full_disk_refuses_and_delays_and_is_over_by_itself() {
 /// By then not even rows can be written for long, so somebody has to go.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_all_but_nothing_is_left_whoever_has_written_most_is_stopped() {
-    let yard = Yard::with_docker(Store::Local).top("min_free = \"64MiB\"");
+    let yard = Yard::with_engine(Store::Local).top("min_free = \"64MiB\"");
     let data = yard.data();
     let disk = Disk::mount(&data, "192m");
     let server = yard.start().await;

@@ -90,7 +90,7 @@ fn all() -> Vec<Ending> {
 async fn each_ending_has_its_reason(on: On) {
     let small = "image = \"fileyard/drill:latest\"\npull = \"never\"\nmemory = \"64MiB\"\npids = 64\n\
                  retries = 1\nmax_outputs = 20\nmax_output_size = \"1MiB\"\ngrace = \"1s\"";
-    let yard = Yard::with_docker(on.open().await)
+    let yard = Yard::with_engine(on.open().await)
         .processor("small", small)
         .processor("short", &format!("{small}\ntimeout = \"2s\""))
         .processor("imageless", "image = \"fileyard/none:latest\"\npull = \"never\"")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fileyard_tests::{
-    LONG, docker,
+    LONG,
     relay::Relay,
     until,
     yard::{On, Store, Yard},
@@ -15,7 +15,7 @@ on_both_stores! {
 }
 
 async fn progress_and_log_are_seen_while_it_runs(on: On) {
-    let yard = Yard::with_docker(on.open().await);
+    let yard = Yard::with_engine(on.open().await);
     let server = yard.start().await;
     let steps = "say one\nerr two\nsay fileyard:progress 0.4 resizing\nwait";
     let job = server.accepted("drill/steps.txt", steps).await;
@@ -43,7 +43,7 @@ async fn progress_and_log_are_seen_while_it_runs(on: On) {
 
 async fn a_job_is_cancelled_while_it_waits_runs_and_stops(on: On) {
     let drill = "image = \"fileyard/drill:latest\"\npull = \"never\"";
-    let yard = Yard::with_docker(on.open().await)
+    let yard = Yard::with_engine(on.open().await)
         .processor("one", &format!("{drill}\nconcurrency = 1\ngrace = \"1s\""))
         .processor("slow", &format!("{drill}\ntimeout = \"1s\"\ngrace = \"2s\""));
     let server = yard.start().await;
@@ -71,7 +71,8 @@ async fn a_job_is_cancelled_while_it_waits_runs_and_stops(on: On) {
 async fn a_job_is_cancelled_while_it_starts() {
     let yard = Yard::with_docker(Store::Local);
     let mut relay = Relay::start(yard.path());
-    let yard = yard.section("engine", &format!("docker_host = \"{}\"", relay.host()));
+    let yard =
+        yard.section("engine", &format!("kind = \"docker\"\ndocker_host = \"{}\"", relay.host()));
     let server = yard.start().await;
     // That the image is there is known from now on.
     let first = server.accepted("drill/a.txt", "say a").await;
@@ -92,7 +93,7 @@ async fn a_job_is_cancelled_while_it_starts() {
 /// While the store is down a job stays in `collecting`, so there it can be cancelled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_cancelled_while_it_is_collected() {
-    let mut yard = Yard::with_docker(On::MinIo.open().await);
+    let mut yard = Yard::with_engine(On::MinIo.open().await);
     let server = yard.start().await;
     let job = server.accepted("drill/a.txt", "say go\nsleep 2s\nwrite a.txt x").await;
     server.job_until(&job, "it runs", |job| job["phase"] == "running").await;
@@ -109,16 +110,15 @@ async fn a_job_is_cancelled_while_it_is_collected() {
 async fn a_cancelled_container_keeps_its_slot_until_it_is_gone() {
     let one =
         "image = \"fileyard/drill:latest\"\npull = \"never\"\nconcurrency = 1\ngrace = \"2s\"";
-    let yard = Yard::with_docker(Store::Local).processor("one", one);
+    let yard = Yard::with_engine(Store::Local).processor("one", one);
     let server = yard.start().await;
     let first = server.accepted("one/a.txt", "stubborn").await;
     server.job_until(&first, "it runs", |job| job["phase"] == "running").await;
     let second = server.accepted("one/b.txt", "say second").await;
     server.cancel(&first).await.expect(200);
-    let install = yard.rows().install;
     let mut most = 0;
     until("the second has ended", LONG, async || {
-        let running = docker::containers(&install).await;
+        let running = yard.containers().await;
         most = most.max(running.iter().filter(|container| container.state == "running").count());
         (server.job(&second).await["state"] == "succeeded").then_some(())
     })

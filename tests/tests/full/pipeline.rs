@@ -44,7 +44,7 @@ async fn files_are_right(server: &Server, job: &Value) {
 }
 
 async fn a_form_with_three_files_by_curl(on: On) {
-    let yard = Yard::with_docker(on.open().await);
+    let yard = Yard::with_engine(on.open().await);
     let server = yard.start().await;
     write_samples(yard.path());
     let url = format!("{}/upload", server.base());
@@ -89,7 +89,7 @@ async fn a_form_with_three_files_by_curl(on: On) {
 }
 
 async fn a_file_by_curl_as_it_is(on: On) {
-    let yard = Yard::with_docker(on.open().await);
+    let yard = Yard::with_engine(on.open().await);
     let server = yard.start().await;
     write_samples(yard.path());
     let to = format!("{}/upload/sample/", server.base());
@@ -121,7 +121,7 @@ async fn params_reach_the_program(on: On) {
          command = [\"say\", \"{param.word} {stem} {input} {out}\", \"probe\"]\nenv = { HOME = \"/out\" }\n\
          params.word = { type = \"string\", enum = [\"good\", \"bad\"], default = \"good\" }\n\
          params.times = { type = \"integer\", min = 1, max = 9, default = 2 }";
-    let yard = Yard::with_docker(on.open().await).processor("echo", processor);
+    let yard = Yard::with_engine(on.open().await).processor("echo", processor);
     let server = yard.start().await;
     let job = server.accepted("echo/my%20notes.txt?param.word=bad&param.times=7", "x").await;
     let job = server.ended(&job, LONG).await;

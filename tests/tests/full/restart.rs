@@ -1,7 +1,7 @@
 //! Servers come and go, containers stay: drains, adoptions, and neighbours that are left alone.
 
 use fileyard_tests::{
-    LONG, docker,
+    LONG,
     minio::MinIo,
     until,
     yard::{On, Store, Yard},
@@ -10,14 +10,14 @@ use fileyard_tests::{
 on_both_stores! { a_drained_server_leaves_its_containers_to_the_next }
 
 async fn a_drained_server_leaves_its_containers_to_the_next(on: On) {
-    let yard = Yard::with_docker(on.open().await);
+    let yard = Yard::with_engine(on.open().await);
     let server = yard.start().await;
     let job =
         server.accepted("drill/a.txt", "say started\nsleep 4s\nwrite a.txt x\nsay ended").await;
     server.job_until(&job, "it runs", |job| job["phase"] == "running").await;
     until("it says so", LONG, async || (server.log(&job).await == "started\n").then_some(())).await;
     server.stop().await;
-    let containers = docker::containers(&yard.rows().install).await;
+    let containers = yard.containers().await;
     assert_eq!(containers.len(), 1, "{containers:?}");
     assert_eq!(containers[0].state, "running", "it runs on without a server");
 
@@ -30,14 +30,13 @@ async fn a_drained_server_leaves_its_containers_to_the_next(on: On) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_that_ended_while_no_server_ran_is_collected() {
-    let yard = Yard::with_docker(Store::Local);
+    let yard = Yard::with_engine(Store::Local);
     let server = yard.start().await;
     let job = server.accepted("drill/a.txt", "say started\nsleep 2s\nwrite a.txt x").await;
     server.job_until(&job, "it runs", |job| job["phase"] == "running").await;
     server.stop().await;
-    let install = yard.rows().install;
     until("it has ended", LONG, async || {
-        let found = docker::containers(&install).await;
+        let found = yard.containers().await;
         (found.len() == 1 && found[0].state == "exited").then_some(())
     })
     .await;

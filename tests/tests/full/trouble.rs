@@ -14,7 +14,8 @@ use fileyard_tests::{
 async fn jobs_wait_while_the_engine_is_away() {
     let yard = Yard::with_docker(Store::Local);
     let mut relay = Relay::start(yard.path());
-    let yard = yard.section("engine", &format!("docker_host = \"{}\"", relay.host()));
+    let yard =
+        yard.section("engine", &format!("kind = \"docker\"\ndocker_host = \"{}\"", relay.host()));
     let server = yard.start().await;
     let steps = "say started\nsleep 3s\nwrite a.txt x\nsay ended";
     let running = server.accepted("drill/a.txt", steps).await;

@@ -70,7 +70,7 @@ impl Reader {
                 continue;
             }
             // A file is complete once there is a later one; looked at before its last read.
-            if !self.dir.join((number + 1).to_string()).exists() {
+            if numbers(&self.dir)?.last().is_none_or(|last| *last <= number) {
                 return Ok(None);
             }
             if more(file, &mut self.ready)? == 0 {

@@ -1,0 +1,262 @@
+//! Containers on this kernel, without a daemon: each has a directory and a helper process of its own.
+//!
+//! Nothing is kept here that a restart would lose: how a container is, its directory says each time.
+//! What helper and container are is in `fileyard_oci::runtime`; this is only the engine's side of it.
+
+mod check;
+mod images;
+mod logs;
+mod request;
+mod watch;
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use fileyard_oci::{
+    image::Store,
+    runtime::{self, Cgroups, Launcher, Place, Status, last_words},
+};
+use fileyard_storage::{clock::Timestamp, failpoint, id::InstallId, job::ExitFacts};
+use futures::stream::BoxStream;
+use rustix::process::pidfd_send_signal;
+use tokio::sync::{Mutex, MutexGuard};
+
+pub use self::check::check;
+use self::watch::Watch;
+use super::{
+    ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
+    LogChunk, LogPosition, Signal, Staging,
+};
+
+/// This machine's kernel.
+pub struct OciEngine {
+    dirs: HostDirs,
+    /// One directory a container.
+    containers: PathBuf,
+    images: Store,
+    launcher: Launcher,
+    /// Two starts of one container wait for each other.
+    starting: [Mutex<()>; 64],
+    watch: Arc<Watch>,
+}
+
+impl OciEngine {
+    /// Keeps containers below `data`, and images there too; `helper` is a program that runs
+    /// [`runtime::helper::run`] when it is told `container DIRECTORY`.
+    ///
+    /// # Errors
+    /// When the directories can not be made.
+    pub fn new(data: &Path, dirs: HostDirs, helper: PathBuf) -> Result<Self, EngineError> {
+        let containers = data.join("tmp").join("containers");
+        fs::create_dir_all(&containers).map_err(trouble)?;
+        Ok(Self {
+            dirs,
+            containers: containers.canonicalize().map_err(trouble)?,
+            images: Store::open(&data.join("images")).map_err(|error| images::trouble(&error))?,
+            launcher: Launcher::new(helper),
+            starting: std::array::from_fn(|_| Mutex::new(())),
+            watch: Arc::default(),
+        })
+    }
+
+    /// Creates it unless it is there, as a server that died before the start would leave it.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn create_only(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
+        let (place, images) = (self.place(&spec.id), self.images.clone());
+        let (spec, dirs) = (spec.clone(), self.dirs.clone());
+        blocking(move || {
+            let found = images.find(&spec.image).map_err(|error| images::trouble(&error))?;
+            let image = found.ok_or_else(|| EngineError::NoImage(spec.image.clone()))?;
+            let request = request::of(&spec, &dirs, &image)?;
+            // Held first: what is unused may be removed at any time.
+            let name = spec.id.to_string();
+            images.hold(&image, &name).map_err(|error| images::trouble(&error))?;
+            place.create(&request).map_err(trouble)
+        })
+        .await
+    }
+
+    fn place(&self, id: &ContainerId) -> Place {
+        Place::new(&self.containers, &id.to_string())
+    }
+
+    /// How it is, by its directory. One that runs is watched from now on.
+    async fn status(&self, id: &ContainerId) -> Result<Status, EngineError> {
+        let place = self.place(id);
+        let status = blocking(move || place.status().map_err(trouble)).await?;
+        if let Status::Running(Some(running)) = &status {
+            self.watch.adopt(*id, &running.helper).map_err(trouble)?;
+        }
+        Ok(status)
+    }
+
+    async fn launch(&self, id: &ContainerId) -> Result<ContainerState, EngineError> {
+        let place = self.place(id);
+        let mut launched = self.launcher.launch(&place, None).map_err(trouble)?;
+        let runs = launched.until_it_runs().await.map_err(trouble)?;
+        self.watch.launched(*id, launched);
+        if runs {
+            return Ok(ContainerState::Running);
+        }
+        self.started(id, self.status(id).await?)
+    }
+
+    /// What a start answers, of one that was started before or just now.
+    fn started(&self, id: &ContainerId, status: Status) -> Result<ContainerState, EngineError> {
+        match status {
+            Status::Running(_) => Ok(ContainerState::Running),
+            Status::Exited(exit) => Ok(ContainerState::Exited(facts(exit))),
+            Status::Refused(refusal) if refusal.for_good => {
+                Err(EngineError::Rejected(refusal.words))
+            }
+            Status::Refused(refusal) => Err(EngineError::Trouble(refusal.words)),
+            Status::Absent | Status::Created | Status::Lost => {
+                let words = last_words(&self.place(id));
+                Err(EngineError::Trouble(format!("the helper of {id} died: {words}")))
+            }
+        }
+    }
+
+    /// Others that mean this container wait until it is dropped.
+    async fn turn(&self, id: &ContainerId) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let stripe = usize::try_from(hasher.finish() % 64).expect("it is below 64");
+        self.starting[stripe].lock().await
+    }
+}
+
+#[async_trait]
+impl Engine for OciEngine {
+    fn name(&self) -> &'static str {
+        "oci"
+    }
+
+    async fn start(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
+        let _turn = self.turn(&spec.id).await;
+        match self.status(&spec.id).await? {
+            Status::Absent => self.create_only(spec).await?,
+            Status::Created => {}
+            status => return self.started(&spec.id, status),
+        }
+        failpoint::hit("created");
+        self.launch(&spec.id).await
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> Result<Option<ContainerState>, EngineError> {
+        Ok(match self.status(id).await? {
+            Status::Absent | Status::Lost => None,
+            Status::Created | Status::Refused(_) => Some(ContainerState::Created),
+            Status::Running(_) => Some(ContainerState::Running),
+            Status::Exited(exit) => Some(ContainerState::Exited(facts(exit))),
+        })
+    }
+
+    async fn signal(&self, id: &ContainerId, signal: Signal) -> Result<(), EngineError> {
+        let running = match self.status(id).await? {
+            Status::Running(Some(running)) => running,
+            Status::Running(None) => {
+                return Err(EngineError::Trouble(format!("{id} is only being started")));
+            }
+            _ => return Ok(()),
+        };
+        let Some(init) = running.init.open().map_err(trouble)? else { return Ok(()) };
+        match pidfd_send_signal(init, number(signal)) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(trouble(error.into())),
+        }
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let _turn = self.turn(id).await;
+        let (place, images, name) = (self.place(id), self.images.clone(), id.to_string());
+        blocking(move || {
+            let cgroups = Cgroups::of_this_machine().map_err(trouble)?;
+            runtime::remove(&place, &name, &cgroups).map_err(trouble)?;
+            images.release(&name).map_err(|error| images::trouble(&error))
+        })
+        .await
+    }
+
+    fn logs(
+        &self,
+        id: &ContainerId,
+        from: LogPosition,
+    ) -> BoxStream<'static, Result<LogChunk, EngineError>> {
+        logs::follow(self.place(id), &self.watch, from)
+    }
+
+    async fn list(&self, install: InstallId) -> Result<Vec<Listed>, EngineError> {
+        let containers = self.containers.clone();
+        let names = blocking(move || names(&containers).map_err(trouble)).await?;
+        let mut listed = Vec::new();
+        for id in names.into_iter().filter(|id| id.install == install) {
+            let running = matches!(self.status(&id).await?, Status::Running(_));
+            listed.push(Listed { id, running });
+        }
+        Ok(listed)
+    }
+
+    fn changes(&self, install: InstallId) -> BoxStream<'static, ContainerId> {
+        self.watch.changes(install)
+    }
+
+    fn staging(&self) -> Staging<'_> {
+        Staging::HostDirs(&self.dirs)
+    }
+
+    fn images(&self) -> Option<&dyn Images> {
+        Some(self)
+    }
+}
+
+/// Those that have a directory, also one that is half made or half removed.
+fn names(containers: &Path) -> io::Result<Vec<ContainerId>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(containers)? {
+        names.extend(entry?.file_name().to_str().and_then(|name| name.parse::<ContainerId>().ok()));
+    }
+    Ok(names)
+}
+
+fn facts(exit: runtime::Exit) -> ExitFacts {
+    ExitFacts {
+        code: exit.code.into(),
+        out_of_memory: exit.out_of_memory,
+        at: Timestamp(exit.at),
+        message: exit.message,
+    }
+}
+
+fn number(signal: Signal) -> rustix::process::Signal {
+    match signal {
+        Signal::Term => rustix::process::Signal::TERM,
+        Signal::Kill => rustix::process::Signal::KILL,
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed on by map_err")]
+fn trouble(error: io::Error) -> EngineError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            EngineError::NoSpace(error.to_string())
+        }
+        _ => EngineError::Trouble(error.to_string()),
+    }
+}
+
+/// What looks at files is done where waiting disturbs nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(EngineError::Trouble(error.to_string())))
+}

@@ -1,0 +1,117 @@
+//! Whether this machine can run containers so, found out by running one.
+
+use std::{path::Path, time::Duration};
+
+use fileyard_oci::runtime::{
+    self, Cgroups, Launcher, Limits, Network, Place, Request, Status, last_words,
+};
+use tokio::time::timeout;
+
+use super::{blocking, trouble};
+use crate::engine::{EngineError, EngineReport, seccomp};
+
+/// How long a container that does nothing may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a person may want to know of this engine here, and what stands in its way. A container that
+/// does nothing is run below `scratch`, and removed.
+///
+/// # Errors
+/// When the trial can not be cleaned up.
+pub async fn check(scratch: &Path, helper: &Path) -> Result<EngineReport, EngineError> {
+    let version = env!("CARGO_PKG_VERSION").into();
+    let mut report = EngineReport { engine: "oci", version, ..EngineReport::default() };
+    if !rustix::process::geteuid().is_root() {
+        report.refusals.push(
+            "it needs root, to give containers control groups and mounts: run fileyard as root, or \
+             use Docker (engine.kind = \"docker\")"
+                .into(),
+        );
+        return Ok(report);
+    }
+    let cgroups = match Cgroups::of_this_machine() {
+        Ok(cgroups) => cgroups,
+        Err(error) => {
+            report.refusals.push(error.to_string());
+            return Ok(report);
+        }
+    };
+    limits(&cgroups, &mut report);
+    if report.refusals.is_empty()
+        && let Err(words) = tried(scratch, helper, cgroups).await?
+    {
+        report.refusals.push(format!("a container that does nothing could not be run: {words}"));
+    }
+    Ok(report)
+}
+
+/// Runs a container without a program: its first process sees to it that all is closed.
+async fn tried(
+    scratch: &Path,
+    helper: &Path,
+    cgroups: Cgroups,
+) -> Result<Result<(), String>, EngineError> {
+    let name = format!("fileyard-trial-{}", std::process::id());
+    let place = Place::new(scratch, &name);
+    let launcher = Launcher::new(helper.to_owned());
+    let tried = match timeout(PATIENCE, trial(&launcher, &place, &name)).await {
+        Ok(tried) => tried,
+        Err(_) => Err(format!("it did not end within {PATIENCE:?}")),
+    };
+    blocking(move || runtime::remove(&place, &name, &cgroups).map_err(trouble)).await?;
+    Ok(tried)
+}
+
+async fn trial(launcher: &Launcher, place: &Place, name: &str) -> Result<(), String> {
+    let request = Request {
+        name: name.to_owned(),
+        layers: Vec::new(),
+        args: Vec::new(),
+        env: Vec::new(),
+        working_dir: "/".into(),
+        user: (65532, 65532),
+        binds: Vec::new(),
+        tmpfs: Vec::new(),
+        limits: Limits {
+            memory: 64 << 20,
+            cpus: 0.5,
+            pids: 16,
+            file_size: 1 << 20,
+            open_files: 64,
+        },
+        seccomp: serde_json::from_str(&seccomp::PROFILE).expect("the profile is JSON"),
+        network: Network::Loopback,
+        resolvers: Vec::new(),
+    };
+    let words = |error: std::io::Error| error.to_string();
+    place.create(&request).map_err(words)?;
+    let mut launched = launcher.launch(place, None).map_err(words)?;
+    launched.until_it_ends().await.map_err(words)?;
+    launched.until_it_is_gone().await.map_err(words)?;
+    match place.status().map_err(words)? {
+        Status::Exited(exit) if exit.code == 0 => Ok(()),
+        Status::Exited(exit) => {
+            Err(exit.message.unwrap_or_else(|| format!("it ended with {}", exit.code)))
+        }
+        Status::Refused(refusal) => Err(refusal.words),
+        _ => Err(last_words(place)),
+    }
+}
+
+fn limits(cgroups: &Cgroups, report: &mut EngineReport) {
+    report.facts.push(format!("cgroup v{}", if cgroups.unified { 2 } else { 1 }));
+    for (has, what) in [(cgroups.limits_memory, "memory"), (cgroups.limits_pids, "pids")] {
+        if !has {
+            report.refusals.push(format!("the kernel has no control group for {what}: enable it"));
+        }
+    }
+    if !cgroups.has_quotas {
+        report
+            .warnings
+            .push("the kernel has no quotas of processor time: `cpus` has no effect".into());
+    }
+    if !cgroups.counts_swap {
+        let words = "the kernel does not count swap: a container may swap beyond its `memory`";
+        report.warnings.push(words.into());
+    }
+}

@@ -1,0 +1,101 @@
+//! A container's spec, and its image's own words, as the helper is told.
+//!
+//! Pure: the same spec of the same image is the same request.
+
+use std::path::PathBuf;
+
+use fileyard_oci::{
+    image::Image,
+    runtime::{Bind, Limits, Network, Request, Tmpfs},
+};
+
+use crate::engine::{ContainerSpec, EngineError, HostDirs, network::RESOLVERS, seccomp, volumes};
+
+/// Where programs are looked for, where neither image nor processor says. As Docker has it.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// All that the helper is told.
+pub(super) fn of(
+    spec: &ContainerSpec,
+    dirs: &HostDirs,
+    image: &Image,
+) -> Result<Request, EngineError> {
+    let user = dirs.user(spec.user);
+    let limits = spec.limits;
+    let volumes = volumes::in_memory(spec, &image.config.volumes);
+    let internet = spec.reach.internet;
+    Ok(Request {
+        name: spec.id.to_string(),
+        layers: image.layers.clone(),
+        args: args(spec, image)?,
+        env: env(spec, image),
+        working_dir: working_dir(image),
+        user: (user.uid, user.gid),
+        binds: binds(spec, dirs),
+        tmpfs: volumes
+            .into_iter()
+            .map(|path| Tmpfs { target: path.into(), size: limits.tmp })
+            .collect(),
+        limits: Limits {
+            memory: limits.memory,
+            cpus: limits.cpus,
+            pids: limits.pids,
+            file_size: limits.file_size,
+            open_files: limits.open_files,
+        },
+        seccomp: serde_json::from_str(&seccomp::PROFILE).expect("the profile is JSON"),
+        network: if spec.reach.is_nothing() { Network::Loopback } else { Network::Given },
+        resolvers: RESOLVERS.iter().filter(|_| internet).map(ToString::to_string).collect(),
+    })
+}
+
+/// An entrypoint that replaces the image's leaves its command without meaning.
+fn args(spec: &ContainerSpec, image: &Image) -> Result<Vec<String>, EngineError> {
+    let own = &image.config;
+    let (entrypoint, command) = match (spec.entrypoint.is_empty(), spec.command.is_empty()) {
+        (true, true) => (&own.entrypoint, &own.command),
+        (true, false) => (&own.entrypoint, &spec.command),
+        (false, _) => (&spec.entrypoint, &spec.command),
+    };
+    let args: Vec<String> = entrypoint.iter().chain(command).cloned().collect();
+    if args.is_empty() {
+        return Err(EngineError::Rejected(format!(
+            "the image {} says no program to run (no ENTRYPOINT, no CMD): set the processor's \
+             `entrypoint` or `command`",
+            spec.image
+        )));
+    }
+    Ok(args)
+}
+
+/// The image's, and over it the spec's.
+fn env(spec: &ContainerSpec, image: &Image) -> Vec<String> {
+    let name = |variable: &str| variable.split_once('=').map(|(name, _)| name.to_owned());
+    let own = image.config.env.iter();
+    let own = own.filter(|variable| name(variable).is_some_and(|it| !spec.env.contains_key(&it)));
+    let mut env: Vec<String> = own.cloned().collect();
+    env.extend(spec.env.iter().map(|(name, value)| format!("{name}={value}")));
+    if !env.iter().any(|variable| variable.starts_with("PATH=")) {
+        env.push(format!("PATH={PATH}"));
+    }
+    env
+}
+
+fn working_dir(image: &Image) -> PathBuf {
+    match image.config.working_dir.as_str() {
+        dir if dir.starts_with('/') => dir.into(),
+        dir => PathBuf::from("/").join(dir),
+    }
+}
+
+fn binds(spec: &ContainerSpec, dirs: &HostDirs) -> Vec<Bind> {
+    let Some(input) = &spec.input else { return Vec::new() };
+    vec![
+        Bind {
+            source: dirs.input(&spec.id, input),
+            target: PathBuf::from("/in").join(&input.name),
+            read_only: true,
+        },
+        Bind { source: dirs.out(&spec.id), target: "/out".into(), read_only: false },
+    ]
+}

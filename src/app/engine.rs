@@ -1,0 +1,125 @@
+//! Which engine runs containers here, found out before the first job.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, bail};
+use fileyard_orchestrator::engine::{
+    ContainerId, Engine, EngineError, EngineReport, HostDirs,
+    docker::DockerEngine,
+    oci::{self, OciEngine},
+    several::Several,
+};
+use fileyard_storage::Store;
+
+use crate::config::{Config, EngineKind};
+
+/// This very program, also when its file was replaced since it was started.
+const OURSELVES: &str = "/proc/self/exe";
+
+/// What the config comes to on this machine.
+pub(crate) struct Choice {
+    /// The embedded one, or else Docker.
+    pub(crate) embedded: bool,
+    /// What was found out about it.
+    pub(crate) report: Result<EngineReport, EngineError>,
+}
+
+/// Looks which engine it is to be. Containers that show it are made below `scratch`, and removed.
+pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> Choice {
+    let embedded = match config.engine.kind {
+        EngineKind::Docker | EngineKind::Auto => None,
+        EngineKind::Oci => Some(oci::check(scratch, Path::new(OURSELVES)).await),
+    };
+    let usable = |report: &EngineReport| report.refusals.is_empty();
+    match embedded {
+        Some(report)
+            if config.engine.kind == EngineKind::Oci || report.as_ref().is_ok_and(usable) =>
+        {
+            Choice { embedded: true, report }
+        }
+        embedded => {
+            let report = match docker(config, dirs) {
+                Ok(engine) => engine.check().await,
+                Err(error) => Err(error),
+            };
+            Choice { embedded: false, report: with_why_not(report, embedded) }
+        }
+    }
+}
+
+/// Says of Docker why it is not the embedded engine.
+fn with_why_not(
+    docker: Result<EngineReport, EngineError>,
+    embedded: Option<Result<EngineReport, EngineError>>,
+) -> Result<EngineReport, EngineError> {
+    let why = match embedded {
+        None => return docker,
+        Some(Ok(report)) => report.refusals.join("; "),
+        Some(Err(error)) => error.to_string(),
+    };
+    match docker {
+        Ok(mut report) => {
+            report.facts.push(format!("the embedded engine can not be used here: {why}"));
+            Ok(report)
+        }
+        Err(EngineError::Unavailable(words)) => Err(EngineError::Unavailable(format!(
+            "{words}; and the embedded engine can not be used here: {why}"
+        ))),
+        Err(error) => Err(error),
+    }
+}
+
+/// The engine for a server. A daemon that is away is no reason not to start: jobs wait for it.
+/// What an earlier server left on the other engine is minded there.
+pub(super) async fn open(
+    config: &Config,
+    dirs: HostDirs,
+    store: &dyn Store,
+) -> anyhow::Result<Arc<dyn Engine>> {
+    let scratch = config.data.join("tmp").join("containers");
+    fs::create_dir_all(&scratch)
+        .with_context(|| format!("could not make {}", scratch.display()))?;
+    let Choice { embedded, report } = choose(config, dirs.clone(), &scratch).await;
+    match report {
+        Ok(report) => {
+            tracing::info!(engine = report.engine, facts = report.facts.join("; "), "containers");
+            for warning in &report.warnings {
+                tracing::warn!(engine = report.engine, "{warning}");
+            }
+            if !report.refusals.is_empty() {
+                bail!("this engine can not be used: {}", report.refusals.join("; "));
+            }
+        }
+        Err(error) => tracing::warn!(%error, "jobs will wait until the engine answers"),
+    }
+    let engine = one(embedded, config, dirs.clone())?;
+    let mut elsewhere: HashMap<String, Vec<ContainerId>> = HashMap::new();
+    for attempt in store.unremoved().await? {
+        let id = ContainerId { install: store.install(), job: attempt.job, attempt: attempt.no };
+        if attempt.engine != engine.name() {
+            elsewhere.entry(attempt.engine).or_default().push(id);
+        }
+    }
+    let Some(ids) = elsewhere.remove(if embedded { "docker" } else { "oci" }) else {
+        return Ok(engine);
+    };
+    tracing::info!(engine = engine.name(), "{} attempts are still on another engine", ids.len());
+    Ok(Arc::new(Several::new(engine, one(!embedded, config, dirs)?, ids)))
+}
+
+fn one(embedded: bool, config: &Config, dirs: HostDirs) -> Result<Arc<dyn Engine>, EngineError> {
+    Ok(match embedded {
+        true => Arc::new(OciEngine::new(&config.data, dirs, PathBuf::from(OURSELVES))?),
+        false => Arc::new(docker(config, dirs)?),
+    })
+}
+
+fn docker(config: &Config, dirs: HostDirs) -> Result<DockerEngine, EngineError> {
+    let engine = DockerEngine::new(&config.engine.docker_host, dirs)?;
+    Ok(engine.with_networks(config.urls.networks, config.needs_networks()))
+}

@@ -1,0 +1,93 @@
+//! What the embedded engine has of a yard, looked at beside fileyard: directories, processes and
+//! control groups.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use crate::{binary, docker::Container, yard::program};
+
+/// Puts the images that `script/sample` packs into the store of a data directory.
+///
+/// # Panics
+/// When they are not there, or can not be put there.
+pub fn import(dir: &Path, data: &Path) {
+    let images = std::env::var_os("FILEYARD_TEST_IMAGES").map(PathBuf::from);
+    let images = images.unwrap_or_else(|| binary::root().join("target/images"));
+    for image in ["drill", "sample"] {
+        let mut import = program(dir);
+        import.args(["image", "import"]).arg(images.join(format!("{image}.tar")));
+        let done = import.arg("--data").arg(data).output().expect("the program runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+/// Every container of a data directory.
+#[must_use]
+pub fn containers(data: &Path) -> Vec<Container> {
+    let there = fs::read_dir(data.join("tmp/containers")).into_iter().flatten().flatten();
+    let state = |dir: &Path| match dir.join("exit.json").exists() {
+        true => "exited",
+        false if dir.join("begun").exists() => "running",
+        false => "created",
+    };
+    there
+        .map(|dir| {
+            let name = dir.file_name().to_string_lossy().into_owned();
+            Container { id: name.clone(), name, state: state(&dir.path()).into() }
+        })
+        .collect()
+}
+
+/// What is left of containers of an install, apart from their directories.
+#[must_use]
+pub fn leftovers(install: &str, data: &Path) -> Vec<String> {
+    let ours = |name: &str| name.starts_with(&format!("fileyard-{install}"));
+    let mut left = Vec::new();
+    let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    let roots = hierarchies.map(|dir| dir.path()).chain(["/sys/fs/cgroup".into()]);
+    for groups in roots.map(|root| root.join("fileyard")) {
+        let groups = fs::read_dir(groups).into_iter().flatten().flatten();
+        let names = groups.map(|group| group.file_name().to_string_lossy().into_owned());
+        left.extend(
+            names.filter(|name| ours(name)).map(|name| format!("the control group {name}")),
+        );
+    }
+    for name in names(&data.join("images/holders")) {
+        left.push(format!("{name} still holds an image"));
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let shown = data.display().to_string();
+    let mounts = mounts.lines().filter(|line| line.contains(&shown));
+    left.extend(mounts.map(|line| format!("the mount {line}")));
+    left.extend(helpers(data).iter().map(|pid| format!("the process {pid}")));
+    left
+}
+
+/// Kills what a failed story left, and removes its control groups.
+pub(crate) fn remove_all_of(data: &Path) {
+    for container in containers(data) {
+        let running = data.join("tmp/containers").join(&container.name).join("running.json");
+        let running = fs::read(running).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        let pid = running.and_then(|it: Value| it["init"]["pid"].as_i64());
+        if let Some(pid) = pid {
+            let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
+    }
+}
+
+/// Processes that were started for a container below this data directory.
+fn helpers(data: &Path) -> Vec<String> {
+    let shown = data.join("tmp/containers").display().to_string();
+    let of = |pid: &String| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let pids = names(Path::new("/proc")).into_iter().filter(|name| name.parse::<u32>().is_ok());
+    pids.filter(|pid| String::from_utf8_lossy(&of(pid)).contains(&shown)).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}

@@ -13,18 +13,24 @@
 //! work/N/              held by who works in it; nobody's after a crash, and swept
 //! ```
 
-#![allow(dead_code, reason = "unpacking and removing, which use it, are on their way")]
-
+mod build;
 mod config;
 mod digest;
 mod error;
 mod holders;
+mod import;
 mod index;
 mod layers;
+mod limits;
 mod lock;
 mod name;
 mod pull;
+mod remove;
+mod unpack;
 mod work;
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs, io,
@@ -34,12 +40,15 @@ use std::{
 };
 
 pub use self::{
+    build::BuildRequest,
     config::ImageConfig,
     error::{Fault, ImageError},
+    import::{ImportOptions, Tar},
     index::Image,
     pull::PullOptions,
+    remove::Removed,
 };
-use self::{error::Context, lock::Lock};
+use self::{error::Context, limits::Limits, lock::Lock};
 
 /// The images of a data directory. Cloning is cheap, and any number of processes may have one of the
 /// same directory.
@@ -52,6 +61,7 @@ pub struct Store(Arc<Place>);
 #[derive(Debug)]
 struct Place {
     dir: PathBuf,
+    limits: Limits,
 }
 
 impl Store {
@@ -61,7 +71,12 @@ impl Store {
     /// # Errors
     /// When the directory can not be made or used.
     pub fn open(dir: &Path) -> Result<Self, ImageError> {
-        let place = Place::make(dir).context(|| format!("the image store {}", dir.display()))?;
+        Self::with_limits(dir, Limits::default())
+    }
+
+    fn with_limits(dir: &Path, limits: Limits) -> Result<Self, ImageError> {
+        let place = Place::make(dir, limits);
+        let place = place.context(|| format!("the image store {}", dir.display()))?;
         let store = Self(Arc::new(place));
         // Whoever changes something right now will not mind what is left for the next.
         if let Some(lock) = Lock::attempt(&store.0.lock()).context(|| "the image store's lock")? {
@@ -88,6 +103,39 @@ impl Store {
     /// When the store can not be read.
     pub fn list(&self) -> Result<Vec<Image>, ImageError> {
         self.0.list()
+    }
+
+    /// Adds the images of a tar: `docker save`'s, an OCI layout, or a root file system.
+    ///
+    /// # Errors
+    /// When it is none of them, damaged, for another machine, or too large; when there is no room.
+    pub fn import(&self, tar: Tar<'_>, options: &ImportOptions) -> Result<Vec<Image>, ImageError> {
+        self.0.import(tar, options)
+    }
+
+    /// Makes an image of one layer of a static program. The same of everything gives the same digest.
+    ///
+    /// # Errors
+    /// When the program is none for this machine, or is not static; when a file can not be read.
+    pub fn build(&self, request: &BuildRequest) -> Result<Image, ImageError> {
+        self.0.build(request)
+    }
+
+    /// Takes a name away, and with its last one the image; named by its digest, at once. Layers that
+    /// nobody else has go with it.
+    ///
+    /// # Errors
+    /// [`Fault::NotFound`] when there is no such image.
+    pub fn remove(&self, reference: &str) -> Result<Removed, ImageError> {
+        self.0.remove(reference)
+    }
+
+    /// Removes images without a name, layers without an image, and what a crash left.
+    ///
+    /// # Errors
+    /// When the store can not be read or written.
+    pub fn prune(&self) -> Result<Removed, ImageError> {
+        self.0.prune()
     }
 
     /// Keeps the image's layers, whatever happens to its names, until `holder` is released. Asked for
@@ -118,14 +166,14 @@ impl Store {
 }
 
 impl Place {
-    fn make(dir: &Path) -> io::Result<Self> {
+    fn make(dir: &Path, limits: Limits) -> io::Result<Self> {
         let mut private = fs::DirBuilder::new();
         private.recursive(true).mode(0o700).create(dir)?;
         let dir = dir.canonicalize()?;
         for within in ["images", "layers", "holders", "unpacking", "work"] {
             private.create(dir.join(within))?;
         }
-        Ok(Self { dir })
+        Ok(Self { dir, limits })
     }
 
     fn lock(&self) -> PathBuf {

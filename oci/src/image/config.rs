@@ -2,7 +2,7 @@
 
 use std::env::consts;
 
-use oci_spec::image::{Arch, ImageConfiguration, Os};
+use oci_spec::image::{Arch, Descriptor, ImageConfiguration, Os};
 
 use super::{ImageError, digest::Digest};
 
@@ -97,4 +97,43 @@ impl From<&ImageConfiguration> for ImageConfig {
             user: config.user().clone().unwrap_or_default(),
         }
     }
+}
+
+/// Where there are images for several machines, those for this one. What is no image at all, as a
+/// signature, is passed over.
+pub(super) fn of_this_machine(all: &[Descriptor]) -> Result<Vec<&Descriptor>, ImageError> {
+    let fits = |described: &&Descriptor| {
+        described.platform().as_ref().is_none_or(|platform| {
+            (platform.os(), platform.architecture()) == (&Os::Linux, &architecture())
+        })
+    };
+    let fitting: Vec<&Descriptor> = all.iter().filter(fits).collect();
+    if !fitting.is_empty() {
+        return Ok(fitting);
+    }
+    let others = all.iter().filter_map(|it| it.platform().as_ref());
+    let others = others.map(|it| format!("{}/{}", it.os(), it.architecture()));
+    let others: Vec<String> = others.filter(|it| it != "unknown/unknown").collect();
+    if others.is_empty() {
+        return Err(ImageError::Image(NOT_IMAGES.into()));
+    }
+    Err(ImageError::Image(format!(
+        "it is for {}, and this machine is linux/{}: take or build the image for this platform",
+        others.join(", "),
+        architecture()
+    )))
+}
+
+/// Of a list without an image.
+pub(super) const NOT_IMAGES: &str = "there is no image in it";
+
+/// Whether it is a list of images, and not an image's manifest. By what is in it: not everybody says
+/// so.
+pub(super) fn is_list(manifest: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct List {
+        #[serde(rename = "manifests")]
+        _manifests: serde::de::IgnoredAny,
+    }
+    serde_json::from_slice::<List>(manifest).is_ok()
 }

@@ -23,6 +23,7 @@ const COUNTS_ON: &str = "layers";
 #[derive(Debug)]
 pub(super) struct Work {
     dir: PathBuf,
+    next: AtomicU64,
     _lock: Lock,
 }
 
@@ -30,6 +31,11 @@ impl Work {
     /// Where something in it is.
     pub(super) fn at(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Where something new in it may be, whatever else is.
+    pub(super) fn fresh(&self, what: &str) -> PathBuf {
+        self.at(&format!("{what}-{}", self.next.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// From now on nobody prunes this layer. Said before the layer is looked for, by who holds the
@@ -66,7 +72,7 @@ impl Place {
                     let lock =
                         Lock::attempt_directory(&dir).context(|| "a new directory's lock")?;
                     let lock = lock.expect("nobody sweeps, and nobody else knows the name");
-                    return Ok(Work { dir, _lock: lock });
+                    return Ok(Work { dir, next: AtomicU64::new(0), _lock: lock });
                 }
             }
         }

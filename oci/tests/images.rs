@@ -1,0 +1,178 @@
+//! Layers as root unpacks them, and as overlayfs puts them on each other.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use fileyard_oci::image::{Image, ImportOptions, Store, Tar};
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
+use tar::{Builder, EntryType, Header};
+use tempfile::TempDir;
+
+/// One entry of a layer.
+struct Entry<'a>(EntryType, &'a str, u32, (u64, u64), &'a [u8]);
+
+const ROOT: (u64, u64) = (0, 0);
+
+fn file(path: &str) -> Entry<'_> {
+    Entry(EntryType::Regular, path, 0o644, ROOT, b"")
+}
+
+fn layer(store: &Store, name: &str, entries: &[Entry<'_>]) -> Image {
+    let mut tar = Builder::new(Vec::new());
+    for Entry(kind, path, mode, (user, group), content) in entries {
+        if *path == "cap" {
+            tar.append_pax_extensions([("SCHILY.xattr.security.capability", CAPABILITY)]).unwrap();
+        }
+        let mut header = Header::new_ustar();
+        header.set_entry_type(*kind);
+        header.set_mode(*mode);
+        header.set_uid(*user);
+        header.set_gid(*group);
+        header.set_mtime(1_000_000_000);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, path, *content).unwrap();
+    }
+    let tar = tar.into_inner().unwrap();
+    let options = ImportOptions { name: Some(name.into()), ..ImportOptions::default() };
+    store.import(Tar::Stream(&mut &tar[..]), &options).unwrap().remove(0)
+}
+
+/// `cap_net_raw=ep`, with a line's end among its bytes.
+const CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a, 0, 0, 0];
+
+fn store() -> (TempDir, Store) {
+    let home = TempDir::new().unwrap();
+    let store = Store::open(&home.path().join("images")).unwrap();
+    (home, store)
+}
+
+fn at(image: &Image, path: &str) -> Metadata {
+    fs::symlink_metadata(image.layers[0].join(path)).unwrap()
+}
+
+#[test]
+fn owners_modes_times_and_capabilities_are_as_the_layer_has_them() {
+    let (_home, store) = store();
+    let owned = (65_534, 4_000_000_000);
+    let image = layer(
+        &store,
+        "owned",
+        &[
+            Entry(EntryType::Directory, "./", 0o701, (7, 8), b""),
+            Entry(EntryType::Directory, "tmp", 0o1777, ROOT, b""),
+            Entry(EntryType::Directory, "locked", 0, ROOT, b""),
+            file("locked/inside"),
+            Entry(EntryType::Regular, "su", 0o6755, owned, b"x"),
+            Entry(EntryType::Regular, "cap", 0o755, (1, 1), b"x"),
+            Entry(EntryType::Fifo, "fifo", 0o620, owned, b""),
+            Entry(EntryType::Char, "dev/null", 0o666, ROOT, b""),
+            file("new/and/forgotten"),
+        ],
+    );
+    let is = |path, mode, owner: (u32, u32)| {
+        let it = at(&image, path);
+        let found = (it.mode() & 0o7777, (it.uid(), it.gid()), it.mtime());
+        assert_eq!(found, (mode, owner, 1_000_000_000), "{path}");
+    };
+    is("", 0o701, (7, 8));
+    is("tmp", 0o1777, (0, 0));
+    is("locked", 0, (0, 0));
+    is("su", 0o6755, (65_534, 4_000_000_000));
+    is("cap", 0o755, (1, 1));
+    is("fifo", 0o620, (65_534, 4_000_000_000));
+    assert_eq!(at(&image, "new/and").mode() & 0o7777, 0o755);
+    assert!(!image.layers[0].join("dev").exists());
+    let mut value = [0; 64];
+    let path = image.layers[0].join("cap");
+    let read = rustix::fs::getxattr(&path, "security.capability", &mut value[..]).unwrap();
+    assert_eq!(&value[..read], CAPABILITY);
+}
+
+#[test]
+fn what_an_upper_layer_hides_is_not_seen_through_it() {
+    let (home, store) = store();
+    let names = ["gone", "dir/gone", "dir/stays", "closed/old", "again/old", "first/old", "keep/a"];
+    let below = layer(&store, "below", &names.map(file));
+    let above = layer(
+        &store,
+        "above",
+        &[
+            file(".wh.gone"),
+            file("dir/.wh.gone"),
+            file("closed/.wh..wh..opq"),
+            file("closed/new"),
+            // Hidden and made anew, in either order.
+            file("again/new"),
+            file(".wh.again"),
+            file(".wh.first"),
+            file("first/new"),
+            file("keep/.wh.never-there"),
+            file("keep/b"),
+            // Its own stays.
+            file("own"),
+            file(".wh.own"),
+            file(".wh..wh.plnk/1"),
+        ],
+    );
+    let mark = at(&above, "dir/gone");
+    assert!(mark.file_type().is_char_device() && mark.rdev() == 0);
+    let seen = merged(home.path(), [&below, &above]);
+    let expected = ["again/new", "closed/new", "dir/stays", "first/new", "keep/a", "keep/b", "own"];
+    assert_eq!(seen, expected.map(PathBuf::from));
+    for left in ["below", "above"] {
+        store.remove(left).unwrap();
+    }
+    assert_eq!(fs::read_dir(home.path().join("images/layers")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_layer_that_hides_all_leaves_only_itself_and_those_above() {
+    let (_home, store) = store();
+    let image = layer(&store, "all", &[file("a"), file(".wh..wh..opq")]);
+    let mut value = [0; 8];
+    let read = rustix::fs::getxattr(&image.layers[0], "trusted.overlay.opaque", &mut value[..]);
+    assert_eq!((read.unwrap(), value[0]), (1, b'y'));
+}
+
+/// All files that are seen, sorted. The mount is in a namespace that goes with its thread.
+fn merged(home: &Path, layers: [&Image; 2]) -> Vec<PathBuf> {
+    let to = home.join("merged");
+    fs::create_dir(&to).unwrap();
+    let [below, above] = layers.map(|image| image.layers[0].display().to_string());
+    let look = || {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+        let options = format!("lowerdir={above}:{below}");
+        let none = MsFlags::empty();
+        mount(Some("overlay"), &to, Some("overlay"), none, Some(&options[..]))?;
+        let mut files = Vec::new();
+        files_in(&to, &mut files)?;
+        files.sort();
+        let within = |path: PathBuf| path.strip_prefix(&to).map(Path::to_owned);
+        files.into_iter().map(within).collect::<Result<_, _>>().map_err(io::Error::other)
+    };
+    thread::scope(|scope| scope.spawn(look).join().unwrap()).unwrap()
+}
+
+fn files_in(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files_in(&entry.path(), files)?;
+        } else {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}

@@ -47,6 +47,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Run> {
         .with_secret_access_key(
             std::env::var("AWS_SECRET_ACCESS_KEY").context("AWS_SECRET_ACCESS_KEY")?,
         )
+        // As fileyard does where the service is on the same machine.
+        .with_unsigned_payload(true)
         .with_client_options(ClientOptions::new().with_allow_http(true).with_timeout_disabled())
         .build()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

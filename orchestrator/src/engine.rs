@@ -9,6 +9,7 @@ pub mod conformance;
 mod dirs;
 pub mod docker;
 pub mod fake;
+mod firewall;
 mod id;
 mod network;
 pub mod oci;

@@ -7,7 +7,6 @@ mod check;
 mod client;
 mod credentials;
 mod events;
-mod firewall;
 mod images;
 mod logs;
 mod mounts;
@@ -37,11 +36,11 @@ use tokio::sync::{Mutex, MutexGuard, RwLock};
 
 use self::{
     client::{Client, Failure, QUICK, SLOW, call},
-    firewall::Firewall,
+    network::Open,
 };
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
-    LogChunk, LogPosition, NetworkRange, Networks, Signal, Staging,
+    LogChunk, LogPosition, NetworkRange, Networks, Signal, Staging, firewall::Firewall,
 };
 
 /// How much later than an exit Docker may say that the kernel killed something for memory: half a
@@ -63,6 +62,7 @@ pub struct DockerEngine {
     /// Whether any is going to be, so that a person needs to hear what stands in the way.
     networks_wanted: bool,
     firewall: Firewall,
+    open: Open,
     /// Read by whoever makes a network: the rules of the last that went are not removed then.
     making: RwLock<()>,
 }
@@ -83,7 +83,8 @@ impl DockerEngine {
             starting: std::array::from_fn(|_| Mutex::new(())),
             range: NetworkRange::default(),
             networks_wanted: false,
-            firewall: Firewall::default(),
+            firewall: Firewall::of_bridges(),
+            open: Open::default(),
             making: RwLock::default(),
         })
     }

@@ -4,6 +4,8 @@
 //! ensured before the container and removed after it. What a container is handed there is a
 //! contract's business, and so is who serves the socket that an engine makes for it.
 
+pub(super) mod name;
+pub(super) mod pool;
 mod range;
 
 use std::{

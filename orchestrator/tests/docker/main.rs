@@ -8,9 +8,10 @@ mod breaking;
 mod endings;
 mod hardening;
 mod images;
-mod internet;
 mod logs;
 mod network;
+#[path = "../outside/mod.rs"]
+mod outside;
 
 use std::sync::Arc;
 

@@ -1,136 +1,31 @@
 //! What a container on an attempt's network reaches, as a program in it finds: our listener, with
 //! egress the internet, and nothing else. Each story has its own control: the same dial succeeds
 //! where the rule is not.
-//!
-//! Run by root: rules are written, and an internet is made of a network namespace.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-    process::Command,
-};
+use std::net::{IpAddr, Ipv4Addr};
 
 use fileyard_orchestrator::engine::{
-    ContainerSpec, LogStream, NetworkRange, Networks, Reach,
-    conformance::{Harness, text},
-    docker::DockerEngine,
+    ContainerSpec, NetworkRange, Networks, Reach, conformance::Harness, docker::DockerEngine,
 };
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 
 use crate::{
     daemon, docker,
-    internet::{ANSWER, Internet, PRIVATE, SITE},
+    outside::{
+        EGRESS, Host, LISTENER, Neighbour, addresses, attempt, elsewhere, end,
+        filter::{Open, flush, no_rules_are_left_of, rules_of},
+        found,
+        internet::{ANSWER, Internet, PRIVATE, SITE},
+        networks, nothing_was_reached,
+    },
 };
 
-const LISTENER: Reach = Reach { listener: Some(8788), internet: false };
-const EGRESS: Reach = Reach { listener: None, internet: true };
-
-/// An attempt with a network, about to run these verbs; and its gateway.
-async fn attempt(it: &Harness, reach: Reach) -> (ContainerSpec, IpAddr) {
-    let mut spec = it.spec(&[]);
-    spec.reach = reach;
-    let gateway = networks(it).ensure(&spec.id, reach).await.unwrap().address;
-    (spec, gateway)
-}
-
-fn networks(it: &Harness) -> &dyn Networks {
-    it.engine.networks().unwrap()
-}
-
-async fn end(it: &Harness, spec: &ContainerSpec) {
-    it.remove(spec).await;
-    networks(it).remove(&spec.id).await.unwrap();
-}
-
-/// What the drill found, by what it was asked: `dial ADDRESS`, `ask ADDRESS`, `resolve NAME`.
-async fn found(
-    it: &Harness,
-    spec: &mut ContainerSpec,
-    asked: &[String],
-) -> BTreeMap<String, String> {
-    let words = asked.iter().flat_map(|line| line.split(' '));
-    spec.command = words.map(str::to_owned).collect();
-    assert_eq!(it.run(spec).await.code, 0);
-    let log = text(&it.log(&spec.id).await, LogStream::Stdout);
-    let said = log.lines().filter_map(|line| line.strip_prefix("drill: ")?.rsplit_once(": "));
-    said.map(|(asked, outcome)| (asked.to_owned(), outcome.to_owned())).collect()
-}
-
-/// A neighbour: another attempt's container that answers on port 7000, and its address.
-async fn neighbour(it: &Harness, reach: Reach) -> (ContainerSpec, IpAddr, IpAddr) {
-    let (mut spec, gateway) = attempt(it, reach).await;
-    spec.command = ["listen", "7000", "say", "begun", "sleep", "1h"].map(str::to_owned).into();
-    it.engine.start(&spec).await.unwrap();
-    it.says(&spec.id, "begun").await;
-    let IpAddr::V4(first) = gateway else { panic!("{gateway}") };
-    let address = Ipv4Addr::from_bits(first.to_bits() + 1);
-    let control = tokio::net::TcpStream::connect((address, 7000)).await;
-    assert!(control.is_ok(), "this host reaches {address}: {control:?}");
-    (spec, address.into(), gateway)
-}
-
-/// Programs of this host's that have nothing to do with fileyard: one on all its addresses, by TCP
-/// and by UDP.
-struct Host {
-    tcp: TcpListener,
-    udp: UdpSocket,
-    addresses: Vec<IpAddr>,
-}
-
-impl Host {
-    async fn with_programs() -> Self {
-        let tcp = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        let udp = UdpSocket::bind("0.0.0.0:0").await.unwrap();
-        let shown = run("ip", &["-br", "-4", "address"]);
-        // Bridges that come and go with others' containers are not what this is about.
-        let lasting =
-            shown.lines().filter(|line| !line.starts_with("fy") && !line.starts_with("br-"));
-        let words = lasting.flat_map(str::split_whitespace).filter_map(|word| word.split_once('/'));
-        let addresses = words.filter_map(|(address, _)| address.parse::<IpAddr>().ok());
-        let addresses = addresses.filter(|address| !address.is_loopback()).collect();
-        Self { tcp, udp, addresses }
-    }
-
-    /// Every way to them: by the gateway, and by all other addresses of this host's.
-    fn ways(&self, gateway: IpAddr) -> Vec<String> {
-        let (tcp, udp) = (self.tcp.local_addr().unwrap(), self.udp.local_addr().unwrap());
-        let mut addresses = self.addresses.clone();
-        addresses.push(gateway);
-        let ways = addresses.iter().flat_map(|address| {
-            [format!("dial {address}:{}", tcp.port()), format!("ask {address}:{}", udp.port())]
-        });
-        ways.collect()
-    }
-
-    /// Answers every datagram, for as long as the test goes on.
-    async fn answer(&self) {
-        let mut buffer = [0; 64];
-        while let Ok((n, from)) = self.udp.recv_from(&mut buffer).await {
-            let _ = self.udp.send_to(&buffer[..n], from).await;
-        }
-    }
-}
-
-/// Away from everything: what no attempt reaches.
-fn elsewhere(neighbour: IpAddr) -> Vec<String> {
-    vec![
-        format!("dial {neighbour}:7000"),
-        format!("ask {neighbour}:7000"),
-        "dial 169.254.169.254:80".into(),
-        "dial 168.63.129.16:80".into(),
-        "dial 172.17.0.1:22".into(),
-        "dial 10.0.0.1:53".into(),
-    ]
-}
-
-fn nothing_was_reached(found: &BTreeMap<String, String>, asked: &[String]) {
-    for line in asked {
-        let outcome = found.get(line).unwrap_or_else(|| panic!("{line} is not in {found:#?}"));
-        // The kernel sends only so many ICMP messages to one address in a second.
-        let refused =
-            outcome == "ECONNREFUSED" || line.starts_with("ask ") && outcome == "ETIMEDOUT";
-        assert!(refused, "{line}: {outcome}");
-    }
+/// Another attempt's container, its address, and its gateway.
+async fn neighbour(it: &Harness, reach: Reach) -> (ContainerSpec, Ipv4Addr, IpAddr) {
+    let (spec, gateway) = attempt(it, reach).await;
+    let IpAddr::V4(here) = gateway else { panic!("{gateway}") };
+    let beside = Neighbour::begin(it, spec, here).await;
+    (beside.spec, beside.address, gateway)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,14 +130,10 @@ async fn rules_that_somebody_flushed_are_there_again_before_the_next_container_i
     let bridge = bridge_of(gateway);
     let before = rules_of(&bridge);
     assert!(!before.is_empty());
-    let hook = before.iter().find(|line| line.starts_with("-A INPUT")).unwrap();
-    let words: Vec<&str> = hook.split(' ').skip(1).collect();
-    run("iptables", &[&["-w", "-D"], &words[..]].concat());
-    assert_ne!(rules_of(&bridge), before);
-
+    flush(&bridge);
     let (second, _) = attempt(&it, LISTENER).await;
     assert_eq!(rules_of(&bridge), before);
-    run("iptables", &[&["-w", "-D"], &words[..]].concat());
+    flush(&bridge);
     networks(&it).list(it.install).await.unwrap();
     assert_eq!(rules_of(&bridge), before, "a pass over the networks mends them too");
     for spec in [first, second] {
@@ -305,49 +196,8 @@ async fn a_check_says_where_networks_come_from_and_what_keeps_them_closed() {
     assert!(warnings.contains("a route to 172.17.0.0/16 by docker0"), "{warnings}");
 }
 
-/// Lets everything from a bridge through, as if there were no rules, until it is dropped.
-struct Open {
-    chain: &'static str,
-    bridge: String,
-}
-
-impl Open {
-    fn new(chain: &'static str, bridge: &str) -> Self {
-        run("iptables", &["-w", "-I", chain, "1", "-i", bridge, "-j", "ACCEPT"]);
-        Self { chain, bridge: bridge.to_owned() }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        run("iptables", &["-w", "-D", self.chain, "-i", &self.bridge, "-j", "ACCEPT"]);
-    }
-}
-
-fn run(program: &str, args: &[&str]) -> String {
-    let done = Command::new(program).args(args).output().expect(program);
-    let words = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{program} {args:?}: {words}");
-    String::from_utf8(done.stdout).unwrap()
-}
-
 /// The bridge on which this host has that address.
 fn bridge_of(gateway: IpAddr) -> String {
-    let shown = run("ip", &["-br", "-4", "address"]);
-    let line = shown.lines().find(|line| line.contains(&format!(" {gateway}/"))).unwrap();
-    line.split_whitespace().next().unwrap().to_owned()
-}
-
-/// What the packet filter has of the install with this bridge.
-fn rules_of(bridge: &str) -> Vec<String> {
-    let install = &bridge[2..7];
-    let both = run("iptables-save", &["-t", "filter"]) + &run("ip6tables-save", &["-t", "filter"]);
-    let ours = |line: &&str| {
-        line.contains(&format!("FILEYARD-{install}-")) || line.contains(&format!(" fy{install}+"))
-    };
-    both.lines().filter(ours).map(|line| line.trim_end_matches(" [0:0]").to_owned()).collect()
-}
-
-fn no_rules_are_left_of(bridge: &str) {
-    assert_eq!(rules_of(bridge), Vec::<String>::new());
+    let mut all = addresses().into_iter();
+    all.find(|(_, address)| *address == gateway).unwrap().0
 }

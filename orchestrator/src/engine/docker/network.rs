@@ -7,15 +7,15 @@
 //! **What a container finds.** One interface, a gateway that is this host, no neighbour. Without
 //! egress the network is `internal`: nothing is routed and there is no name service, Docker's own
 //! resolver included, which asks a loopback address where nobody listens. With egress it asks
-//! [`RESOLVERS`](crate::engine::network::RESOLVERS), which are on the internet like all that it may reach: the host's resolvers are the
-//! host's, and often on a private network. What keeps it from the host is in [`super::firewall`].
+//! [`RESOLVERS`](crate::engine::network::RESOLVERS), which are on the internet like all that it may
+//! reach: the host's resolvers are the host's, and often on a private network. What keeps it from the
+//! host is in [`crate::engine::firewall`].
 //!
 //! **What it costs.** About a tenth of a second a network to make and as much to remove, which is
 //! Docker's and the kernel's time, and two looks at the packet filter of some milliseconds. An
 //! attempt that may reach nothing pays for none of it.
 
-pub(super) mod name;
-mod pool;
+mod open;
 mod request;
 
 use std::collections::BTreeSet;
@@ -24,15 +24,23 @@ use async_trait::async_trait;
 use bollard::models::{Network, NetworkDisconnectRequest};
 use fileyard_storage::id::InstallId;
 
-use self::name::Tag;
 use super::{
     DockerEngine,
     client::{Failure, QUICK, SLOW, call},
-    firewall::{self, Able},
 };
-use crate::engine::{ContainerId, EngineError, EngineReport, Gateway, Networks, Reach, Subnet};
+use crate::engine::{
+    ContainerId, EngineError, EngineReport, Gateway, Networks, Reach, Subnet,
+    firewall::{Able, Wanted},
+    network::{
+        name::{self, Make, Tag},
+        pool,
+    },
+};
 
-pub(super) use self::request::{BRIEFLY, SILENCE};
+pub(super) use self::{
+    open::Open,
+    request::{BRIEFLY, SILENCE},
+};
 
 #[async_trait]
 impl Networks for DockerEngine {
@@ -52,7 +60,7 @@ impl Networks for DockerEngine {
         }
         let subnet = self.create_network(id, reach, &all).await?;
         let gateway = Gateway { address: subnet.gateway().into() };
-        usable(reach, &Some(name::bridge(id, reach)), gateway)
+        usable(reach, &Some(name::device(id, Make::Bridge, reach)), gateway)
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
@@ -103,8 +111,8 @@ impl DockerEngine {
             Able::Yes(version) if on_this_host(&all) => {
                 report.facts.push(format!("firewall rules for them by {version}"));
             }
-            Able::Yes(_) => report.warnings.push(self.firewall.open(firewall::ELSEWHERE)),
-            Able::No(why) => report.warnings.push(self.firewall.open(why)),
+            Able::Yes(_) => report.warnings.push(self.open.in_words(open::ELSEWHERE)),
+            Able::No(why) => report.warnings.push(self.open.in_words(why)),
         }
         if !on_this_host(&all) {
             report.warnings.push(
@@ -113,17 +121,12 @@ impl DockerEngine {
                     .into(),
             );
         }
-        report.warnings.extend(pool::colliding(self.range).await.iter().map(|(route, device)| {
-            format!(
-                "this host has a route to {route} by {device}, which urls.networks ({}) collides \
-                 with: an attempt may cover addresses there. Name another range",
-                self.range
-            )
-        }));
+        report.warnings.extend(pool::collisions(self.range).await);
         Ok(())
     }
 
-    /// Sees to it that the rules stand for all networks there are, and the one to be.
+    /// Sees to it that the rules stand for all networks there are, and the one to be. Where none can
+    /// be written, says so.
     async fn close(
         &self,
         id: &ContainerId,
@@ -135,7 +138,15 @@ impl DockerEngine {
             .filter(|it| request::owner(it).is_some_and(|owner| owner.install == id.install));
         let ports: BTreeSet<u16> =
             theirs.filter_map(request::listener).chain(reach.listener).collect();
-        self.firewall.ensure(Tag::of(id.install), ports, on_this_host(all)).await
+        match self.firewall.able().await {
+            Able::Yes(_) if on_this_host(all) => {
+                let wanted = Wanted { ports, ..Wanted::default() };
+                return self.firewall.ensure(tag(id.install), wanted).await;
+            }
+            Able::Yes(_) => self.open.say_once(open::ELSEWHERE),
+            Able::No(why) => self.open.say_once(why),
+        }
+        Ok(())
     }
 
     /// Removes the install's rules, unless a network of its is there or about to be.
@@ -145,7 +156,7 @@ impl DockerEngine {
         if all.iter().filter_map(request::owner).any(|owner| owner.install == install) {
             return Ok(());
         }
-        self.firewall.remove(Tag::of(install)).await
+        self.firewall.remove(tag(install)).await
     }
 
     /// On the first free part of the range, counted from a place that is the attempt's own: two that
@@ -165,7 +176,7 @@ impl DockerEngine {
             match call(SLOW, docker.create_network(wanted)).await {
                 Ok(_) => return Ok(subnet),
                 // Somebody was quicker.
-                Err(Failure::Answer(_, words)) if pool::is_conflict(&words) => said = words,
+                Err(Failure::Answer(_, words)) if request::is_conflict(&words) => said = words,
                 Err(failure) => return Err(trouble(failure)),
             }
         }
@@ -190,6 +201,10 @@ impl DockerEngine {
         let _ = call(QUICK, docker.disconnect_network(&name, disconnect)).await;
         gone(call(SLOW, docker.remove_network(&name)).await)
     }
+}
+
+fn tag(install: InstallId) -> Tag {
+    Tag::of(install, Make::Bridge)
 }
 
 /// A listener is bound to the gateway's address, so that must be one of this host's.

@@ -70,10 +70,28 @@ impl Subnet {
         (prefix <= 32).then(|| Self { address: mask(address.to_bits(), prefix), prefix })
     }
 
-    /// The host's address on it: the first.
+    /// The first of its addresses, which names it.
+    #[must_use]
+    pub fn address(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.address)
+    }
+
+    /// How many bits are the same in all of its addresses.
+    #[must_use]
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+
+    /// The host's address on it: the first that is not its name.
     #[must_use]
     pub fn gateway(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.address + 1)
+    }
+
+    /// Its container's address: the one after the host's.
+    #[must_use]
+    pub fn container(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.address + 2)
     }
 
     /// Whether all of the other lies in it.
@@ -154,6 +172,7 @@ mod tests {
         assert_eq!(range.nth(0).to_string(), "10.213.0.0/29");
         assert_eq!(range.nth(33).to_string(), "10.213.1.8/29");
         assert_eq!(range.nth(33).gateway(), Ipv4Addr::new(10, 213, 1, 9));
+        assert_eq!(range.nth(33).container(), Ipv4Addr::new(10, 213, 1, 10));
         assert_eq!(range.nth(8191).to_string(), "10.213.255.248/29");
         assert_eq!(range.nth(8192), range.nth(0));
         assert_eq!("192.168.7.8/29".parse::<NetworkRange>().unwrap().room(), 1);

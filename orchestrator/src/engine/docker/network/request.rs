@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
 
-use super::name;
 use crate::engine::{
     ContainerId, EngineError, Gateway, Reach, Subnet,
     docker::spec::{ATTEMPT, INSTALL, JOB},
+    network::name::{self, Make},
 };
 
 /// Whom the others ask: their own loopback, where nobody answers. Docker's resolver says nothing to
@@ -40,7 +40,7 @@ pub(super) fn network(id: &ContainerId, reach: Reach, subnet: Subnet) -> Network
             options: None,
         }),
         options: Some(HashMap::from([
-            option(BRIDGE_NAME, &name::bridge(id, reach)),
+            option(BRIDGE_NAME, &name::device(id, Make::Bridge, reach)),
             option(&bridge("enable_icc"), "false"),
             option(&bridge("enable_ip_masquerade"), yes_or_no(reach.internet)),
         ])),
@@ -107,4 +107,28 @@ fn written(reach: Reach) -> String {
     let listener = reach.listener.map(|port| format!("listener:{port}"));
     let internet = reach.internet.then(|| "internet".to_owned());
     listener.into_iter().chain(internet).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a daemon says so of addresses that somebody else has.
+pub(super) fn is_conflict(words: &str) -> bool {
+    let words = words.to_lowercase();
+    words.contains("overlap") || words.contains("conflicts with network")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_is_told_from_other_trouble() {
+        for words in [
+            "Pool overlaps with other one on this address space",
+            "cannot create network 1 (br-1): conflicts with network 2 (br-2): networks have \
+             overlapping IPv4",
+            "invalid pool request: Pool overlaps with other one on this address space",
+        ] {
+            assert!(is_conflict(words), "{words}");
+        }
+        assert!(!is_conflict("permission denied"));
+    }
 }

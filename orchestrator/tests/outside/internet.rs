@@ -47,7 +47,7 @@ impl Internet {
         let program = Command::new("ip")
             .args(["netns", "exec", SPACE])
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "internet::is_played", "--ignored"])
+            .args(["--exact", &itself(), "--ignored"])
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -75,6 +75,12 @@ impl Drop for Internet {
 fn ip(args: &[&str]) {
     let done = Command::new("ip").args(args).output().unwrap();
     assert!(done.status.success(), "ip {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// The name of the one below, in whichever program of tests this is.
+fn itself() -> String {
+    let (_, module) = module_path!().split_once("::").unwrap();
+    format!("{module}::is_played")
 }
 
 /// No test: what runs in the namespace, until it is killed.

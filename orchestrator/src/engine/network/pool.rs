@@ -1,5 +1,5 @@
-//! Which part of the range an attempt's network takes: the first that no network of the daemon's and
-//! no route of this host's has, counted from a place that its name alone tells.
+//! Which part of the range an attempt's network takes: the first that nobody has, as far as is known,
+//! counted from a place that its name alone tells.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -12,7 +12,7 @@ use crate::engine::{ContainerId, NetworkRange, Subnet};
 const TRIES: usize = 32;
 
 /// Those to try, in this order.
-pub(super) fn free(
+pub(in crate::engine) fn free(
     range: NetworkRange,
     id: &ContainerId,
     taken: &[Subnet],
@@ -26,25 +26,35 @@ pub(super) fn free(
         .take(TRIES)
 }
 
-/// Whether a daemon says so of addresses that somebody else has.
-pub(super) fn is_conflict(words: &str) -> bool {
-    let words = words.to_lowercase();
-    words.contains("overlap") || words.contains("conflicts with network")
-}
-
 /// Networks that this host has routes to and that lie within the range. A route that is wider than
 /// the range, as a VPN's may be, takes none of it: ours are nearer.
-pub(super) async fn routes(range: NetworkRange) -> Vec<Subnet> {
+pub(in crate::engine) async fn routes(range: NetworkRange) -> Vec<Subnet> {
     within(range, &table().await)
 }
 
-/// Routes that have addresses in common with the range, each with its device.
-pub(in crate::engine::docker) async fn colliding(range: NetworkRange) -> Vec<(Subnet, String)> {
-    colliding_in(range, &table().await)
+/// Networks that this host reaches by devices whose names begin so.
+pub(in crate::engine) async fn behind(prefix: &str) -> Vec<Subnet> {
+    let table = table().await;
+    let routes = parsed(&table).filter(|(_, device)| device.starts_with(prefix));
+    routes.map(|(subnet, _)| subnet).collect()
 }
 
+/// What a person should know of routes that have addresses in common with the range.
+pub(in crate::engine) async fn collisions(range: NetworkRange) -> Vec<String> {
+    let all = colliding_in(range, &table().await);
+    let words = all.into_iter().map(|(route, device)| {
+        format!(
+            "this host has a route to {route} by {device}, which urls.networks ({range}) collides \
+             with: an attempt may cover addresses there. Name another range"
+        )
+    });
+    words.collect()
+}
+
+/// Those to attempts are meant to.
 fn colliding_in(range: NetworkRange, table: &str) -> Vec<(Subnet, String)> {
     let routes = parsed(table).filter(|(subnet, _)| subnet.overlaps(range.whole()));
+    let routes = routes.filter(|(_, device)| !device.starts_with("fy"));
     routes.map(|(subnet, device)| (subnet, device.to_owned())).collect()
 }
 
@@ -57,7 +67,7 @@ fn within(range: NetworkRange, table: &str) -> Vec<Subnet> {
     parsed(table).map(|(subnet, _)| subnet).filter(inside).collect()
 }
 
-/// Every route but the default ones, and those to bridges of attempts, which are the daemon's to tell.
+/// Every route but the default ones.
 fn parsed(table: &str) -> impl Iterator<Item = (Subnet, &str)> {
     table.lines().skip(1).filter_map(|line| {
         let mut fields = line.split_whitespace();
@@ -68,7 +78,7 @@ fn parsed(table: &str) -> impl Iterator<Item = (Subnet, &str)> {
         let (destination, mask) = (number(destination)?, number(mask)?);
         let subnet =
             Subnet::new(Ipv4Addr::from_bits(destination), u8::try_from(mask.count_ones()).ok()?)?;
-        (mask != 0 && !device.starts_with("fy")).then_some((subnet, device))
+        (mask != 0).then_some((subnet, device))
     })
 }
 
@@ -119,7 +129,7 @@ mod tests {
     #[test]
     fn routes_within_the_range_take_from_it_and_wider_ones_are_only_told_of() {
         let range = NetworkRange::default();
-        assert_eq!(within(range, TABLE), [subnet("10.213.5.0/24")]);
+        assert_eq!(within(range, TABLE), [subnet("10.213.5.0/24"), subnet("10.213.7.0/29")]);
         let told: Vec<_> = colliding_in(range, TABLE);
         assert_eq!(
             told,
@@ -128,18 +138,5 @@ mod tests {
                 (subnet("10.213.5.0/24"), "eth1".to_owned()),
             ]
         );
-    }
-
-    #[test]
-    fn a_conflict_is_told_from_other_trouble() {
-        for words in [
-            "Pool overlaps with other one on this address space",
-            "cannot create network 1 (br-1): conflicts with network 2 (br-2): networks have \
-             overlapping IPv4",
-            "invalid pool request: Pool overlaps with other one on this address space",
-        ] {
-            assert!(is_conflict(words), "{words}");
-        }
-        assert!(!is_conflict("permission denied"));
     }
 }

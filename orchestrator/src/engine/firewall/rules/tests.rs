@@ -5,14 +5,25 @@ use std::collections::HashMap;
 
 use fileyard_storage::id::InstallId;
 
-use super::*;
+use crate::engine::{NetworkRange, network::name::Make};
+
+use super::{
+    Table::{Filter, Filter6, Nat},
+    *,
+};
 
 fn tag() -> Tag {
-    Tag::of(InstallId::from_u128(1))
+    Tag::of(InstallId::from_u128(1), Make::Bridge)
 }
 
 fn wanted() -> Wanted {
-    Wanted { ports: [8788].into() }
+    Wanted { ports: [8788].into(), ..Wanted::default() }
+}
+
+/// Where nobody but us sends their packets on.
+fn wanted_for_pairs() -> Wanted {
+    let range = NetworkRange::default().whole();
+    Wanted { sources: [range].into(), ..Wanted::default() }
 }
 
 /// A table as `iptables-save` shows it, and what `iptables-restore --noflush` makes of a text.
@@ -41,8 +52,8 @@ impl Table {
     }
 
     fn restore(&mut self, text: &str) {
-        assert!(text.starts_with("*filter\n") && text.ends_with("COMMIT\n"), "{text}");
-        for line in text.lines().filter(|line| !matches!(*line, "*filter" | "COMMIT")) {
+        assert!(text.starts_with('*') && text.ends_with("COMMIT\n"), "{text}");
+        for line in text.lines().filter(|line| !line.starts_with('*') && *line != "COMMIT") {
             if let Some(chain) = line.strip_prefix(':') {
                 let chain = chain.split(' ').next().unwrap().to_owned();
                 self.chains.retain(|other| *other != chain);
@@ -68,22 +79,58 @@ impl Table {
         }
     }
 
+    fn of_addresses() -> Self {
+        let mut table = Self { chains: Vec::new(), rules: HashMap::new() };
+        table.restore(
+            "*nat\n:PREROUTING - [0:0]\n:POSTROUTING - [0:0]\n\
+             -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\nCOMMIT\n",
+        );
+        table
+    }
+
     fn ensure(&mut self, wanted: &Wanted) -> bool {
-        let text = plan(Family::V4, tag(), &self.save(), Some(wanted));
+        self.ensure_in(Filter, wanted)
+    }
+
+    fn ensure_in(&mut self, table: super::Table, wanted: &Wanted) -> bool {
+        let text = plan(table, tag(), &self.save(), Some(wanted));
         text.inspect(|text| self.restore(text)).is_some()
     }
 }
 
 #[test]
 fn the_rules_of_an_install() {
-    let text = plan(Family::V4, tag(), &Table::of_docker().save(), Some(&wanted())).unwrap();
+    let text = plan(Filter, tag(), &Table::of_docker().save(), Some(&wanted())).unwrap();
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn the_rules_of_an_install_in_the_table_of_ipv6() {
-    let text = plan(Family::V6, tag(), "*filter\nCOMMIT\n", Some(&wanted())).unwrap();
+    let text = plan(Filter6, tag(), "*filter\nCOMMIT\n", Some(&wanted())).unwrap();
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn the_rules_of_an_install_that_sends_packets_on_itself() {
+    let text = plan(Filter, tag(), &Table::of_docker().save(), Some(&wanted_for_pairs())).unwrap();
+    let nat = plan(Nat, tag(), &Table::of_addresses().save(), Some(&wanted_for_pairs())).unwrap();
+    insta::assert_snapshot!(format!("{text}\n{nat}"));
+    assert_eq!(plan(Nat, tag(), &Table::of_addresses().save(), Some(&wanted())), None);
+}
+
+#[test]
+fn whose_address_a_packet_gets_is_left_alone_wherever_it_is_decided() {
+    let mut table = Table::of_addresses();
+    let before = table.save();
+    assert!(table.ensure_in(Nat, &wanted_for_pairs()));
+    let rules = table.rules.get_mut("POSTROUTING").unwrap();
+    rules.insert(0, "-s 172.18.0.0/16 ! -o br-1 -j MASQUERADE".into());
+    assert!(!table.ensure_in(Nat, &wanted_for_pairs()), "{}", table.save());
+    table.rules.get_mut("POSTROUTING").unwrap().remove(1);
+    assert!(table.ensure_in(Nat, &wanted_for_pairs()), "it is mended");
+    table.rules.get_mut("POSTROUTING").unwrap().remove(1);
+    table.restore(&plan(Nat, tag(), &table.save(), None).unwrap());
+    assert_eq!(table.save(), before);
 }
 
 #[test]
@@ -91,8 +138,10 @@ fn what_is_as_it_should_be_is_left_alone() {
     let mut table = Table::of_docker();
     assert!(table.ensure(&wanted()));
     assert!(!table.ensure(&wanted()), "{}", table.save());
-    assert!(table.ensure(&Wanted { ports: [8788, 9000].into() }));
-    assert!(!table.ensure(&Wanted { ports: [9000, 8788].into() }));
+    assert!(table.ensure(&Wanted { ports: [8788, 9000].into(), ..wanted() }));
+    assert!(!table.ensure(&Wanted { ports: [9000, 8788].into(), ..wanted() }));
+    assert!(table.ensure(&wanted_for_pairs()));
+    assert!(!table.ensure(&wanted_for_pairs()), "{}", table.save());
 }
 
 #[test]
@@ -109,7 +158,7 @@ fn rules_that_were_flushed_doubled_or_overtaken_are_mended() {
         },
         |table| table.rules.get_mut("INPUT").unwrap().insert(0, "-j ACCEPT".into()),
         |table| {
-            let bridge = format!("-i {}abcdefg -j ACCEPT", tag().bridges().trim_end_matches('+'));
+            let bridge = format!("-i {}abcdefg -j ACCEPT", tag().devices().trim_end_matches('+'));
             table.rules.get_mut("DOCKER-USER").unwrap().insert(0, bridge);
         },
         |table| {
@@ -133,21 +182,21 @@ fn rules_that_were_flushed_doubled_or_overtaken_are_mended() {
 fn removing_takes_what_is_the_install_s_and_nothing_else() {
     let mut table = Table::of_docker();
     let before = table.save();
-    assert_eq!(plan(Family::V4, tag(), &before, None), None);
+    assert_eq!(plan(Filter, tag(), &before, None), None);
 
-    let other = Tag::of(InstallId::from_u128(2));
-    table.restore(&plan(Family::V4, other, &before, Some(&wanted())).unwrap());
+    let other = Tag::of(InstallId::from_u128(2), Make::Bridge);
+    table.restore(&plan(Filter, other, &before, Some(&wanted())).unwrap());
     let with_other = table.save();
     assert!(table.ensure(&wanted()));
     assert!(!table.ensure(&wanted()), "another install's hooks may stand where they are");
-    table.restore(&plan(Family::V4, tag(), &table.save(), None).unwrap());
+    table.restore(&plan(Filter, tag(), &table.save(), None).unwrap());
     assert_eq!(table.save(), with_other);
 }
 
 #[test]
 fn without_docker_s_chain_the_rules_hook_where_packets_are_forwarded() {
     let saved = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n";
-    let text = plan(Family::V4, tag(), saved, Some(&wanted())).unwrap();
+    let text = plan(Filter, tag(), saved, Some(&wanted())).unwrap();
     assert!(text.contains("-I FORWARD 1 -i fy"), "{text}");
     assert!(!text.contains("DOCKER-USER"), "{text}");
 }

@@ -1,11 +1,12 @@
-//! The rules in words of iptables: what an install's bridges may send, and to whom.
+//! The rules in words of iptables: what an install's devices may send, and to whom.
 //!
 //! Pure: from what `iptables-save` says to what `iptables-restore` is told, and nothing when all is
-//! as it should be. It touches only chains of this install's name and rules about its bridges.
+//! as it should be. It touches only chains of this install's name and rules about its devices.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use crate::engine::docker::network::name::{Kind, Tag};
+use super::Wanted;
+use crate::engine::network::name::{Kind, Tag};
 
 /// Where no internet is: this host's and its neighbours' networks, and what clouds tell their
 /// machines (169.254.169.254, 168.63.129.16 and others).
@@ -24,37 +25,51 @@ const NOT_THE_INTERNET: [&str; 13] = [
     "224.0.0.0/4",
     "240.0.0.0/4",
 ];
-/// Bridges with containers on them, by the names that Docker gives them and that we do.
-const BRIDGES: [&str; 3] = ["docker+", "br-+", "fy+"];
+/// Devices with containers behind them, by the names that Docker gives them and that we do.
+const NEIGHBOURS: [&str; 3] = ["docker+", "br-+", "fy+"];
 
-/// Which of the kernel's two tables.
+/// Which of the kernel's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    V4,
-    /// Where an attempt's network has no addresses at all.
-    V6,
+pub(super) enum Table {
+    /// Who may send what.
+    Filter,
+    /// By whose address it is sent.
+    Nat,
+    /// As the first, of IPv6, where an attempt's network has no addresses at all.
+    Filter6,
 }
 
-/// What is to be there for one install.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// The ports of listeners on the gateways, of all its networks.
-    pub(super) ports: BTreeSet<u16>,
+impl Table {
+    pub(super) fn program(self) -> &'static str {
+        match self {
+            Self::Filter | Self::Nat => "iptables",
+            Self::Filter6 => "ip6tables",
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Filter | Self::Filter6 => "filter",
+            Self::Nat => "nat",
+        }
+    }
+
+    /// Whether it stands before a door that is locked already: the networks have no IPv6.
+    pub(super) fn is_a_second_lock(self) -> bool {
+        self == Self::Filter6
+    }
 }
 
 /// What to tell `iptables-restore --noflush`, so that `saved` becomes what is wanted (or free of
 /// all that is this install's); nothing when it is.
-pub(super) fn plan(
-    family: Family,
-    tag: Tag,
-    saved: &str,
-    wanted: Option<&Wanted>,
-) -> Option<String> {
+pub(super) fn plan(table: Table, tag: Tag, saved: &str, wanted: Option<&Wanted>) -> Option<String> {
     let now = Saved::read(tag, saved);
-    let hooks = wanted.map_or_else(Vec::new, |_| hooks(family, tag, &now));
-    let chains = wanted.map_or_else(Vec::new, |wanted| chains(family, tag, wanted));
+    let chains = wanted.map_or_else(Vec::new, |wanted| chains(table, tag, wanted));
+    let hooks = wanted.map_or_else(Vec::new, |wanted| hooks(table, tag, &now, wanted));
     let mut lines = Vec::new();
-    if !now.hooked_first(&hooks) {
+    // Whose address a packet gets is decided once: others' rules have nothing to let through there.
+    let hooked = now.hooked(&hooks) && (table == Table::Nat || now.strangers_before == 0);
+    if !hooked {
         lines.extend(now.hooks.iter().map(|rule| format!("-D {rule}")));
         lines.extend(hooks.iter().rev().map(|(chain, rule)| format!("-I {chain} 1 {rule}")));
     }
@@ -69,16 +84,17 @@ pub(super) fn plan(
         lines.splice(0..0, named);
         lines.extend(rules_of(&chains).iter().map(|rule| format!("-A {rule}")));
     }
-    (!lines.is_empty()).then(|| format!("*filter\n{}\nCOMMIT\n", lines.join("\n")))
+    (!lines.is_empty()).then(|| format!("*{}\n{}\nCOMMIT\n", table.name(), lines.join("\n")))
 }
 
 /// What of a table is this install's.
 struct Saved {
     /// Whether there is a chain for what is not Docker's to decide.
     docker_user: bool,
-    /// Rules elsewhere that name our bridges, as `CHAIN rule`.
+    /// Rules elsewhere that name our devices, as `CHAIN rule`.
     hooks: Vec<String>,
-    /// How many rules stand before each chain's last hook that are nobody's hooks.
+    /// How many rules stand before each chain's last hook that are nobody's hooks, and so could let
+    /// through what ours are to stop.
     strangers_before: usize,
     chains: Vec<String>,
     /// What is in our chains, as `CHAIN rule`.
@@ -87,7 +103,7 @@ struct Saved {
 
 impl Saved {
     fn read(tag: Tag, saved: &str) -> Self {
-        let (ours, bridges) = (format!("{}-", tag.chain()), format!(" {}", tag.bridges()));
+        let (ours, devices) = (format!("{}-", tag.chain()), format!(" {}", tag.devices()));
         let mut read = Self {
             docker_user: false,
             hooks: Vec::new(),
@@ -107,7 +123,7 @@ impl Saved {
                 let chain = rule.split(' ').next().unwrap_or_default();
                 if chain.starts_with(&ours) {
                     read.rules.push(rule.to_owned());
-                } else if rule.contains(&bridges) {
+                } else if rule.contains(&devices) {
                     read.strangers_before += strangers.get(chain).copied().unwrap_or_default();
                     read.hooks.push(rule.to_owned());
                 } else if !is_hook(rule) {
@@ -118,63 +134,88 @@ impl Saved {
         read
     }
 
-    /// Whether the hooks are there, once each, and before every rule that could let through what
-    /// they are to stop.
-    fn hooked_first(&self, hooks: &[(&str, String)]) -> bool {
+    /// Whether the hooks are there, once each.
+    fn hooked(&self, hooks: &[(&str, String)]) -> bool {
         let mut expected: Vec<_> =
             hooks.iter().map(|(chain, rule)| format!("{chain} {rule}")).collect();
         let mut found = self.hooks.clone();
         expected.sort();
         found.sort();
-        expected == found && self.strangers_before == 0
+        expected == found
     }
 }
 
-/// Whether some install's hook: another's say nothing about our bridges. Docker's own rules name
+/// Whether some install's hook: another's say nothing about our devices. Docker's own rules name
 /// each bridge in full.
 fn is_hook(rule: &str) -> bool {
     rule.split(' ').any(|word| word.starts_with("fy") && word.ends_with('+'))
 }
 
 /// The rules outside our chains, in their order, each with its chain.
-fn hooks(family: Family, tag: Tag, now: &Saved) -> Vec<(&'static str, String)> {
-    let (bridges, chain) = (tag.bridges(), tag.chain());
-    if family == Family::V6 {
-        let all = format!("-i {bridges} -j DROP");
-        return vec![("INPUT", all.clone()), ("FORWARD", all)];
+fn hooks(table: Table, tag: Tag, now: &Saved, wanted: &Wanted) -> Vec<(&'static str, String)> {
+    let (devices, chain) = (tag.devices(), tag.chain());
+    let to_internet = !wanted.sources.is_empty();
+    match table {
+        Table::Filter6 => {
+            let all = format!("-i {devices} -j DROP");
+            vec![("INPUT", all.clone()), ("FORWARD", all)]
+        }
+        Table::Nat if to_internet => {
+            vec![("POSTROUTING", format!("! -o {devices} -j {chain}-NAT"))]
+        }
+        Table::Nat => Vec::new(),
+        Table::Filter => {
+            // What is not Docker's is not for Docker's chain to decide.
+            let forward = if now.docker_user && !to_internet { "DOCKER-USER" } else { "FORWARD" };
+            let mut hooks = vec![
+                ("INPUT", format!("-i {devices} -j {chain}-IN")),
+                (forward, format!("-i {devices} -j {chain}-FW")),
+                // Nobody speaks to a container first.
+                (
+                    forward,
+                    format!("-o {devices} -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP"),
+                ),
+            ];
+            hooks.extend(to_internet.then(|| (forward, format!("-o {devices} -j ACCEPT"))));
+            hooks
+        }
     }
-    let forward = if now.docker_user { "DOCKER-USER" } else { "FORWARD" };
-    vec![
-        ("INPUT", format!("-i {bridges} -j {chain}-IN")),
-        (forward, format!("-i {bridges} -j {chain}-FW")),
-        // Nobody speaks to a container first.
-        (forward, format!("-o {bridges} -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP")),
-    ]
 }
 
 /// Our own chains and what is in them, in the words in which `iptables-save` repeats it.
-fn chains(family: Family, tag: Tag, wanted: &Wanted) -> Vec<(String, Vec<String>)> {
-    if family == Family::V6 {
-        return Vec::new();
+fn chains(table: Table, tag: Tag, wanted: &Wanted) -> Vec<(String, Vec<String>)> {
+    match table {
+        Table::Filter6 => Vec::new(),
+        Table::Nat if wanted.sources.is_empty() => Vec::new(),
+        Table::Nat => {
+            let each = wanted.sources.iter().map(|source| format!("-s {source} -j MASQUERADE"));
+            vec![(format!("{}-NAT", tag.chain()), each.collect())]
+        }
+        Table::Filter => filters(tag, wanted),
     }
+}
+
+fn filters(tag: Tag, wanted: &Wanted) -> Vec<(String, Vec<String>)> {
     let refused = format!("{}-NO", tag.chain());
     // Answers to what this host began; nothing that a container begins is that.
     let mut to_host = vec!["-m conntrack --ctstate ESTABLISHED -j ACCEPT".to_owned()];
     for kind in [Kind::Listener, Kind::Both] {
-        let bridges = tag.bridges_of(kind);
+        let devices = tag.devices_of(kind);
         // The address must be the host's on the very bridge that it comes from: its own gateway.
         to_host.extend(wanted.ports.iter().map(|port| {
             format!(
-                "-i {bridges} -p tcp -m tcp --dport {port} \
+                "-i {devices} -p tcp -m tcp --dport {port} \
                  -m addrtype --dst-type LOCAL --limit-iface-in -j ACCEPT"
             )
         }));
     }
     let mut onward: Vec<String> =
         NOT_THE_INTERNET.iter().map(|range| format!("-d {range} -j {refused}")).collect();
-    onward.extend(BRIDGES.iter().map(|bridges| format!("-o {bridges} -j {refused}")));
+    onward.extend(NEIGHBOURS.iter().map(|devices| format!("-o {devices} -j {refused}")));
+    // Where Docker sends it on, Docker and whoever has rules for its containers decide further.
+    let admitted = if wanted.sources.is_empty() { "RETURN" } else { "ACCEPT" };
     for kind in [Kind::Egress, Kind::Both] {
-        onward.push(format!("-i {} -j RETURN", tag.bridges_of(kind)));
+        onward.push(format!("-i {} -j {admitted}", tag.devices_of(kind)));
     }
     to_host.push(format!("-j {refused}"));
     onward.push(format!("-j {refused}"));

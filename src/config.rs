@@ -140,6 +140,11 @@ impl Config {
             .any(|it| it.contract == Contract::Urls || it.network != Network::None)
     }
 
+    /// Whether some processor's may reach the internet.
+    pub(crate) fn needs_egress(&self) -> bool {
+        self.processors.all.values().any(|it| it.network == Network::Egress)
+    }
+
     /// The defaults, with everything in `data` and any free port.
     #[cfg(test)]
     pub(crate) fn for_testing(data: &std::path::Path) -> Self {

@@ -168,9 +168,9 @@ fn a_pair_leads_out_and_in_and_has_no_ipv6() {
     assert!(!netns.within(addresses).unwrap().contains("eth0"));
     assert!(!addresses().unwrap().contains(&pair.device));
 
-    remove_device(&pair.device).unwrap();
+    assert!(remove_device(&pair.device).unwrap());
     assert!(!is_there(&pair));
-    remove_device(&pair.device).unwrap();
+    assert!(!remove_device(&pair.device).unwrap());
     let error = dial(&netns, outside.local_addr().unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NetworkUnreachable);
 }

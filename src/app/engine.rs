@@ -33,7 +33,10 @@ pub(crate) struct Choice {
 pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> Choice {
     let embedded = match config.engine.kind {
         EngineKind::Docker | EngineKind::Auto => None,
-        EngineKind::Oci => Some(oci::check(scratch, Path::new(OURSELVES)).await),
+        EngineKind::Oci => {
+            let egress = config.needs_egress().then_some(config.urls.networks);
+            Some(oci::check(scratch, Path::new(OURSELVES), egress).await)
+        }
     };
     let usable = |report: &EngineReport| report.refusals.is_empty();
     match embedded {
@@ -114,7 +117,10 @@ pub(super) async fn open(
 
 fn one(embedded: bool, config: &Config, dirs: HostDirs) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match embedded {
-        true => Arc::new(OciEngine::new(&config.data, dirs, PathBuf::from(OURSELVES))?),
+        true => {
+            let engine = OciEngine::new(&config.data, dirs, PathBuf::from(OURSELVES))?;
+            Arc::new(engine.with_networks(config.urls.networks))
+        }
         false => Arc::new(docker(config, dirs)?),
     })
 }

@@ -60,16 +60,16 @@ impl Pair {
     }
 }
 
-/// Removes the device and with it the pair. One that is gone is fine.
+/// Removes the device and with it the pair; whether it was there.
 ///
 /// # Errors
 /// As the kernel says them.
-pub fn remove_device(name: &str) -> io::Result<()> {
+pub fn remove_device(name: &str) -> io::Result<bool> {
     let mut netlink = Netlink::open()?;
     let removed = netlink.index(name).and_then(|device| netlink.remove(device));
     match removed {
-        Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(()),
-        removed => removed,
+        Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(false),
+        removed => removed.map(|()| true),
     }
 }
 

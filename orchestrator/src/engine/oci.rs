@@ -4,17 +4,21 @@
 //! What helper and container are is in `fileyard_oci::runtime`; this is only the engine's side of it.
 
 mod check;
+mod egress;
 mod images;
 mod logs;
+mod network;
 mod request;
 mod watch;
 
 use std::{
+    collections::HashMap,
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{self, Arc},
 };
 
 use async_trait::async_trait;
@@ -28,10 +32,10 @@ use rustix::process::pidfd_send_signal;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::check::check;
-use self::watch::Watch;
+use self::{egress::Egress, network::Held, watch::Watch};
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
-    LogChunk, LogPosition, Signal, Staging,
+    LogChunk, LogPosition, NetworkRange, Networks, Signal, Staging,
 };
 
 /// This machine's kernel.
@@ -44,6 +48,9 @@ pub struct OciEngine {
     /// Two starts of one container wait for each other.
     starting: [Mutex<()>; 64],
     watch: Arc<Watch>,
+    /// Of attempts that may reach something.
+    networks: sync::Mutex<HashMap<ContainerId, Held>>,
+    egress: Egress,
 }
 
 impl OciEngine {
@@ -62,7 +69,16 @@ impl OciEngine {
             launcher: Launcher::new(helper),
             starting: std::array::from_fn(|_| Mutex::new(())),
             watch: Arc::default(),
+            networks: sync::Mutex::default(),
+            egress: Egress::new(NetworkRange::default()),
         })
+    }
+
+    /// Takes the addresses of attempts with egress from this range.
+    #[must_use]
+    pub fn with_networks(mut self, range: NetworkRange) -> Self {
+        self.egress = Egress::new(range);
+        self
     }
 
     /// Creates it unless it is there, as a server that died before the start would leave it.
@@ -98,9 +114,13 @@ impl OciEngine {
         Ok(status)
     }
 
-    async fn launch(&self, id: &ContainerId) -> Result<ContainerState, EngineError> {
+    async fn launch(
+        &self,
+        id: &ContainerId,
+        network: Option<OwnedFd>,
+    ) -> Result<ContainerState, EngineError> {
         let place = self.place(id);
-        let mut launched = self.launcher.launch(&place, None).map_err(trouble)?;
+        let mut launched = self.launcher.launch(&place, network).map_err(trouble)?;
         let runs = launched.until_it_runs().await.map_err(trouble)?;
         self.watch.launched(*id, launched);
         if runs {
@@ -142,13 +162,17 @@ impl Engine for OciEngine {
 
     async fn start(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
         let _turn = self.turn(&spec.id).await;
-        match self.status(&spec.id).await? {
-            Status::Absent => self.create_only(spec).await?,
-            Status::Created => {}
+        let absent = match self.status(&spec.id).await? {
+            Status::Absent => true,
+            Status::Created => false,
             status => return self.started(&spec.id, status),
+        };
+        let network = self.network(&spec.id, spec.reach)?;
+        if absent {
+            self.create_only(spec).await?;
         }
         failpoint::hit("created");
-        self.launch(&spec.id).await
+        self.launch(&spec.id, network).await
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<Option<ContainerState>, EngineError> {
@@ -214,6 +238,10 @@ impl Engine for OciEngine {
     }
 
     fn images(&self) -> Option<&dyn Images> {
+        Some(self)
+    }
+
+    fn networks(&self) -> Option<&dyn Networks> {
         Some(self)
     }
 }

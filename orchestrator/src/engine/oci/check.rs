@@ -6,19 +6,25 @@ use fileyard_oci::runtime::{
     self, Cgroups, Launcher, Limits, Network, Place, Request, Status, last_words,
 };
 use tokio::time::timeout;
+use uuid::Uuid;
 
-use super::{blocking, trouble};
-use crate::engine::{EngineError, EngineReport, seccomp};
+use super::{blocking, egress::Egress, trouble};
+use crate::engine::{EngineError, EngineReport, NetworkRange, seccomp};
 
 /// How long a container that does nothing may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a person may want to know of this engine here, and what stands in its way. A container that
-/// does nothing is run below `scratch`, and removed.
+/// does nothing is run below `scratch`, and removed. `egress` says where its addresses are to be taken
+/// from, where some processor has it.
 ///
 /// # Errors
 /// When the trial can not be cleaned up.
-pub async fn check(scratch: &Path, helper: &Path) -> Result<EngineReport, EngineError> {
+pub async fn check(
+    scratch: &Path,
+    helper: &Path,
+    egress: Option<NetworkRange>,
+) -> Result<EngineReport, EngineError> {
     let version = env!("CARGO_PKG_VERSION").into();
     let mut report = EngineReport { engine: "oci", version, ..EngineReport::default() };
     if !rustix::process::geteuid().is_root() {
@@ -42,6 +48,9 @@ pub async fn check(scratch: &Path, helper: &Path) -> Result<EngineReport, Engine
     {
         report.refusals.push(format!("a container that does nothing could not be run: {words}"));
     }
+    if let Some(range) = egress {
+        Egress::new(range).check(&mut report).await;
+    }
     Ok(report)
 }
 
@@ -51,7 +60,7 @@ async fn tried(
     helper: &Path,
     cgroups: Cgroups,
 ) -> Result<Result<(), String>, EngineError> {
-    let name = format!("fileyard-trial-{}", std::process::id());
+    let name = format!("fileyard-trial-{}", Uuid::new_v4().simple());
     let place = Place::new(scratch, &name);
     let launcher = Launcher::new(helper.to_owned());
     let tried = match timeout(PATIENCE, trial(&launcher, &place, &name)).await {

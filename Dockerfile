@@ -6,7 +6,7 @@ ARG FILEYARD_DEBIAN=debian:bookworm-slim
 FROM ${FILEYARD_RUST} AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --package fileyard
+RUN script/bootstrap build && cargo build --release --locked --package fileyard
 
 FROM ${FILEYARD_DEBIAN}
 # For a store that is spoken to over TLS.

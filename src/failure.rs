@@ -15,7 +15,7 @@ Exit status:
   0  done
   1  the job failed or was cancelled (with --wait), or the service could not run
   2  wrong usage or config, or a file that cannot be read or written
-  3  the server could not be reached
+  3  the server, or an image's registry, could not be reached
   4  the server refused";
 
 /// Why a command did not do what it was asked.

@@ -38,6 +38,8 @@ enum Command {
     Cancel(command::cancel::Args),
     /// Does an ended job again, as a new job on the same file
     Retry(command::retry::Args),
+    /// Fetches, makes, lists and removes the embedded engine's images
+    Image(command::image::Args),
     /// Runs one container for a server
     #[command(hide = true)]
     Container(command::container::Args),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Jobs(args) => (args.to.json, command::block_on(command::jobs::run(&args))),
         Command::Cancel(args) => (args.to.json, command::block_on(command::cancel::run(&args))),
         Command::Retry(args) => (args.to.json, command::block_on(command::retry::run(&args))),
+        Command::Image(args) => (args.json(), command::image::run(&args)),
     };
     failure::report(result, json)
 }

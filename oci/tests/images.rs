@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use fileyard_oci::image::{Image, ImportOptions, Store, Tar};
+use fileyard_oci::image::{BuildRequest, Image, ImportOptions, Store, Tar};
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -175,4 +175,46 @@ fn files_in(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A program that is one as far as its headers say.
+fn program() -> Vec<u8> {
+    let machine: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    let mut elf = vec![0; 64];
+    elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    elf[16..18].copy_from_slice(&2u16.to_le_bytes());
+    elf[18..20].copy_from_slice(&machine.to_le_bytes());
+    elf
+}
+
+#[test]
+fn the_same_program_gives_the_same_image() {
+    let (home, one) = store();
+    let (_other, two) = store();
+    let path = |name: &str, content: &[u8]| {
+        fs::write(home.path().join(name), content).unwrap();
+        home.path().join(name)
+    };
+    let request = BuildRequest {
+        name: "tool:1".into(),
+        binary: path("tool", &program()),
+        files: vec![(path("conf", b"x"), "/etc/tool/conf".into())],
+        command: vec!["-v".into()],
+        env: vec!["A=1".into()],
+        ..BuildRequest::default()
+    };
+    let image = one.build(&request).unwrap();
+    // Neither the time nor a file's counts.
+    path("tool", &program());
+    assert_eq!(two.build(&request).unwrap().digest, image.digest);
+    assert_eq!(one.build(&request).unwrap(), image);
+    assert_eq!(image.references, ["tool:1"]);
+    assert_eq!(
+        (&image.config.entrypoint[..], &image.config.command[..]),
+        (&["/tool".to_owned()][..], &["-v".to_owned()][..])
+    );
+    assert_eq!((&image.config.env[0][..], &image.config.user[..]), ("A=1", "65532:65532"));
+    let tool = at(&image, "tool");
+    assert_eq!((tool.uid(), tool.mtime(), tool.mode() & 0o7777), (0, 0, 0o755));
+    assert_eq!(at(&image, "etc/tool").mode() & 0o7777, 0o755);
 }

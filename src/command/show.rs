@@ -96,14 +96,18 @@ pub(crate) fn table(jobs: &[Job]) -> String {
         })
         .collect();
     let heads = ["JOB", "STATE", "PROCESSOR", "CREATED", "FILE"].map(String::from);
-    let all: Vec<&[String; 5]> = std::iter::once(&heads).chain(&rows).collect();
-    let width = |at: usize| all.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 5] = std::array::from_fn(width);
-    let line = |row: &[String; 5]| {
+    columns(&std::iter::once(heads).chain(rows).collect::<Vec<_>>())
+}
+
+/// Rows below each other, as wide as they have to be.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    all.into_iter().map(line).collect::<Vec<_>>().join("\n")
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn file(file: &File) -> String {

@@ -2,6 +2,7 @@
 //! a story needs. What a real server answers is told in the end-to-end stories.
 #![allow(clippy::unwrap_used)]
 
+mod images;
 mod server;
 
 use std::{

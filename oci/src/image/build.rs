@@ -73,7 +73,7 @@ impl Place {
         let config = config.build().expect("nothing of it is required");
         let work = self.work()?;
         let tar = work.at("layer.tar");
-        pack(&tar, &files, &self.limits)?;
+        pack(&tar, &own, &files, &self.limits)?;
         let (diff_id, layer) = self.add_unknown(&work, BufReader::new(File::open(&tar)?))?;
         self.add_made(&work, &diff_id, &layer, config, &name)
     }
@@ -105,7 +105,12 @@ fn check_entrypoint(program: &str, files: &BTreeMap<PathBuf, PathBuf>) -> Result
 }
 
 /// Directories first, and all of it in one order.
-fn pack(to: &Path, files: &BTreeMap<PathBuf, PathBuf>, limits: &Limits) -> Result<(), ImageError> {
+fn pack(
+    to: &Path,
+    program: &Path,
+    files: &BTreeMap<PathBuf, PathBuf>,
+    limits: &Limits,
+) -> Result<(), ImageError> {
     let out = File::create(to).context(|| to.display().to_string())?;
     keep_free(&out, limits.keep_free)?;
     let mut tar = tar::Builder::new(BufWriter::new(out));
@@ -129,7 +134,8 @@ fn pack(to: &Path, files: &BTreeMap<PathBuf, PathBuf>, limits: &Limits) -> Resul
                 format!("{} is no file: pack a directory with tar and import it", from.display());
             return Err(ImageError::Image(words));
         }
-        let mode = if of.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
+        let runs = path == program || of.permissions().mode() & 0o111 != 0;
+        let mode = if runs { 0o755 } else { 0o644 };
         let mut header = header(EntryType::Regular, mode, of.len());
         let packed = tar.append_data(&mut header, path, (&file).take(of.len()));
         packed.context(|| from.display().to_string())?;

@@ -27,28 +27,6 @@ fn request(home: &Home, program: &[u8]) -> BuildRequest {
 }
 
 #[test]
-fn the_same_program_gives_the_same_image() {
-    let (home, other) = (Home::new(), Home::new());
-    let file = home.dir.path().join("conf");
-    fs::write(&file, "x").unwrap();
-    let build = |home: &Home| {
-        let request = BuildRequest {
-            files: vec![(file.clone(), "/etc/tool/conf".into())],
-            command: vec!["-v".into()],
-            env: vec!["A=1".into()],
-            ..request(home, &program(here(), 1))
-        };
-        home.store.build(&request).unwrap()
-    };
-    let image = build(&home);
-    assert_eq!(image.config.entrypoint, ["/tool"]);
-    assert_eq!(image.config.command, ["-v"]);
-    assert_eq!(image.config.env, ["A=1"]);
-    assert_eq!(image.digest, build(&other).digest);
-    assert_eq!(image, build(&home));
-}
-
-#[test]
 fn what_could_not_run_is_refused_with_what_to_do() {
     let home = Home::new();
     for (program, said) in [

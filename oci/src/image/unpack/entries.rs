@@ -19,6 +19,7 @@ use crate::image::{
 
 const BLOCK: u64 = 512;
 const CUT_OFF: &str = "it ends in the middle: it was cut off on its way";
+const NO_TAR: &str = "a header is damaged, or this is no tar";
 const TOO_MUCH: &str = "it says more about one entry than can be";
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
@@ -140,6 +141,7 @@ impl<R: Read> Entries<R> {
         while read < bytes.len() {
             match self.from.read(&mut bytes[read..])? {
                 0 if read == 0 => return Ok(None),
+                0 if self.at == 0 => return Err(damaged(NO_TAR)),
                 0 => return Err(damaged(CUT_OFF)),
                 more => read += more,
             }
@@ -152,7 +154,7 @@ impl<R: Read> Entries<R> {
         let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
         let expected = sum(&bytes[..148]) + 8 * u32::from(b' ') + sum(&bytes[156..]);
         if header.cksum().ok() != Some(expected) {
-            return Err(damaged("a header is damaged, or this is no tar"));
+            return Err(damaged(NO_TAR));
         }
         Ok(Some(header))
     }

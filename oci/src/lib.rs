@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod credentials;
 pub mod image;
 pub mod netns;
 pub mod runtime;

@@ -4,6 +4,8 @@
 mod archives;
 mod build;
 mod hostile;
+mod pull;
+mod registry;
 mod story;
 
 use std::{collections::BTreeMap, fs, path::Path};

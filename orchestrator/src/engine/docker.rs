@@ -5,7 +5,6 @@
 
 mod check;
 mod client;
-mod credentials;
 mod events;
 mod images;
 mod logs;
@@ -30,6 +29,7 @@ use bollard::{
         RemoveContainerOptions, WaitContainerOptions,
     },
 };
+use fileyard_oci::credentials;
 use fileyard_storage::{failpoint, id::InstallId, job::ExitFacts};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tokio::sync::{Mutex, MutexGuard, RwLock};

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::{models::CreateImageInfo, query_parameters::CreateImageOptions};
+use bollard::{
+    auth::DockerCredentials, models::CreateImageInfo, query_parameters::CreateImageOptions,
+};
+use fileyard_oci::credentials::{self, Credentials, Found};
 use futures::StreamExt;
 use tokio::time::timeout;
 
 use super::{
     DockerEngine,
     client::{Failure, QUICK, call},
-    credentials::{self, Found},
 };
 use crate::engine::{EngineError, Images, Pull};
 
@@ -54,7 +56,8 @@ impl DockerEngine {
         image: &str,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), EngineError> {
-        let found = credentials::find(self.docker_config.as_deref(), registry(image))?;
+        let found = credentials::find(self.docker_config.as_deref(), registry(image));
+        let found = found.map_err(|error| EngineError::Rejected(error.to_string()))?;
         let (name, tag) = parts(image);
         let options = CreateImageOptions {
             from_image: Some(name.to_owned()),
@@ -62,7 +65,8 @@ impl DockerEngine {
             ..Default::default()
         };
         let docker = self.client.docker().await?;
-        let mut steps = docker.create_image(Some(options), None, found.credentials()).boxed();
+        let credentials = found.credentials().map(for_the_daemon);
+        let mut steps = docker.create_image(Some(options), None, credentials).boxed();
         loop {
             match timeout(SILENCE, steps.next()).await {
                 Ok(Some(Ok(step))) => progress(words(&step)),
@@ -82,6 +86,19 @@ impl DockerEngine {
             Ok(false) => Err(EngineError::Trouble(format!("pulling {image} broke off"))),
             Err(failure) => Err(failure.into()),
         }
+    }
+}
+
+fn for_the_daemon(credentials: &Credentials) -> DockerCredentials {
+    let Credentials { registry, username, password, identity_token, registry_token } =
+        credentials.clone();
+    DockerCredentials {
+        username,
+        password,
+        serveraddress: Some(registry),
+        identitytoken: identity_token,
+        registrytoken: registry_token,
+        ..DockerCredentials::default()
     }
 }
 

@@ -4,30 +4,49 @@
 
 use std::{
     collections::HashMap,
+    fmt::{self, Display},
     fs, io,
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
-use crate::engine::EngineError;
-
 /// The registry of images that name none.
-pub(super) const DOCKER_HUB: &str = "docker.io";
+pub const DOCKER_HUB: &str = "docker.io";
 /// What the file calls it.
 const DOCKER_HUB_KEY: &str = "index.docker.io";
 
 /// What the file has for a registry.
-pub(super) enum Found {
+#[derive(Debug)]
+pub enum Found {
     /// Credentials.
-    Credentials(Box<DockerCredentials>),
+    Credentials(Box<Credentials>),
     /// A helper that would know them.
     Helper(String),
     /// Nothing.
     Nothing,
 }
+
+/// Who asks a registry; there is a name or a token.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// As the file calls the registry.
+    pub registry: String,
+    /// A name, and its password.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<String>,
+    /// What is exchanged for a token.
+    pub identity_token: Option<String>,
+    /// What is sent as it is.
+    pub registry_token: Option<String>,
+}
+
+/// Why the file is of no use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -50,7 +69,8 @@ struct Entry {
 }
 
 /// Where the file is unless one is named: as for `docker` itself.
-pub(super) fn default_file() -> Option<PathBuf> {
+#[must_use]
+pub fn default_file() -> Option<PathBuf> {
     if let Some(directory) = std::env::var_os("DOCKER_CONFIG") {
         return Some(PathBuf::from(directory).join("config.json"));
     }
@@ -59,7 +79,10 @@ pub(super) fn default_file() -> Option<PathBuf> {
 }
 
 /// What `file` has for `registry`. A file that is not there has nothing.
-pub(super) fn find(file: Option<&Path>, registry: &str) -> Result<Found, EngineError> {
+///
+/// # Errors
+/// When it can not be read, or is not as `docker login` writes it.
+pub fn find(file: Option<&Path>, registry: &str) -> Result<Found, Unreadable> {
     let Some(path) = file else { return Ok(Found::Nothing) };
     let text = match fs::read(path) {
         Ok(text) => text,
@@ -80,15 +103,18 @@ pub(super) fn find(file: Option<&Path>, registry: &str) -> Result<Found, EngineE
 }
 
 impl Found {
-    pub(super) fn credentials(&self) -> Option<DockerCredentials> {
+    /// The credentials, if there are some.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Credentials> {
         match self {
-            Self::Credentials(credentials) => Some((**credentials).clone()),
+            Self::Credentials(credentials) => Some(credentials),
             Self::Helper(_) | Self::Nothing => None,
         }
     }
 
     /// What to do when the registry refused.
-    pub(super) fn hint(&self) -> Option<String> {
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
         match self {
             Self::Credentials(_) => None,
             Self::Helper(name) => Some(format!(
@@ -102,9 +128,20 @@ impl Found {
     }
 }
 
+/// What is secret is not shown.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { registry, username, .. } = self;
+        f.debug_struct("Credentials")
+            .field("registry", registry)
+            .field("username", username)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Entry {
     /// `None` when it is empty, as a helper leaves it.
-    fn credentials(&self, registry: &str) -> Result<Option<DockerCredentials>, String> {
+    fn credentials(&self, registry: &str) -> Result<Option<Credentials>, String> {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let (mut username, mut password) = (some(&self.username), some(&self.password));
         if !self.auth.is_empty() {
@@ -114,15 +151,14 @@ impl Entry {
             let (name, secret) = decoded.split_once(':').ok_or_else(wrong)?;
             (username, password) = (some(name), some(secret.trim_end_matches('\0')));
         }
-        let credentials = DockerCredentials {
+        let credentials = Credentials {
+            registry: registry.to_owned(),
             username,
             password,
-            serveraddress: Some(registry.to_owned()),
-            identitytoken: some(&self.identitytoken),
-            registrytoken: some(&self.registrytoken),
-            ..DockerCredentials::default()
+            identity_token: some(&self.identitytoken),
+            registry_token: some(&self.registrytoken),
         };
-        let any = [&credentials.username, &credentials.identitytoken, &credentials.registrytoken];
+        let any = [&credentials.username, &credentials.identity_token, &credentials.registry_token];
         Ok(any.iter().any(|it| it.is_some()).then_some(credentials))
     }
 }
@@ -134,15 +170,15 @@ fn host(key: &str) -> &str {
     if host == DOCKER_HUB { DOCKER_HUB_KEY } else { host }
 }
 
-fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> EngineError {
-    EngineError::Rejected(format!("Docker's config {} cannot be read: {why}", path.display()))
+fn unreadable(path: &Path, why: &dyn Display) -> Unreadable {
+    Unreadable(format!("Docker's config {} cannot be read: {why}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(config: &str, registry: &str) -> Result<Found, EngineError> {
+    fn found(config: &str, registry: &str) -> Result<Found, Unreadable> {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("config.json");
         fs::write(&path, config).expect("written");
@@ -157,7 +193,9 @@ mod tests {
         for (registry, user, password) in
             [(DOCKER_HUB, "user", "pass:word"), ("reg.example:5000", "a", "b")]
         {
-            let found = found(config, registry).expect("readable").credentials().expect("some");
+            let found = found(config, registry).expect("readable");
+            let found = found.credentials().expect("some");
+            assert!(!format!("{found:?}").contains(password));
             assert_eq!(found.username.as_deref(), Some(user));
             assert_eq!(found.password.as_deref(), Some(password));
         }
@@ -179,7 +217,8 @@ mod tests {
     #[test]
     fn a_broken_file_is_named_and_one_that_is_not_there_has_nothing() {
         for broken in ["{", r#"{"auths": {"a": {"auth": "!"}}}"#] {
-            assert!(matches!(found(broken, "a"), Err(EngineError::Rejected(_))), "{broken}");
+            let said = found(broken, "a").expect_err("it is broken").to_string();
+            assert!(said.contains("config.json cannot be read"), "{broken}: {said}");
         }
         assert!(matches!(find(Some(Path::new("/nowhere/at/all")), "a"), Ok(Found::Nothing)));
     }

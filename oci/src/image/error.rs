@@ -68,6 +68,8 @@ impl From<io::Error> for ImageError {
                 let way_out = "the disk is full: make room, for instance with fileyard image prune";
                 Self::NoSpace(way_out.into())
             }
+            // What was asked of the file system can not be, on this machine or another.
+            Some(Errno::NAMETOOLONG | Errno::MLINK) => Self::Image(error.to_string()),
             Some(Errno::PERM) => Self::Passing(format!("{error}: unpacking an image needs root")),
             Some(_) => Self::Passing(error.to_string()),
             // Not the machine's: who decoded it did not like what it read.

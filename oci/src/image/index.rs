@@ -113,14 +113,18 @@ impl Place {
         }))
     }
 
-    /// The layers that an image has, as far as it is there.
+    /// The layers that an image has, as far as it is there and can be read. One that can not is of no
+    /// use to anybody, and must not keep others from being removed.
     pub(super) fn layers_of(&self, digest: &Digest) -> Result<BTreeSet<Digest>, ImageError> {
-        match fs::read(self.image_dir(digest).join("config.json")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
-            text => {
-                let whole = text.map_err(ImageError::from).and_then(|text| config::parse(&text));
-                let layers = whole.and_then(|whole| config::layers(&whole));
-                Ok(layers.context(|| format!("the image {digest}"))?.into_iter().collect())
+        let text = match fs::read(self.image_dir(digest).join("config.json")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            text => text.context(|| format!("the image {digest}"))?,
+        };
+        match config::parse(&text).and_then(|whole| config::layers(&whole)) {
+            Ok(layers) => Ok(layers.into_iter().collect()),
+            Err(error) => {
+                tracing::warn!(image = %digest, %error, "an image can not be read");
+                Ok(BTreeSet::new())
             }
         }
     }

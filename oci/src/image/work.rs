@@ -82,7 +82,11 @@ impl Place {
     pub(super) fn dead_work(&self, _held: &Lock) -> Result<Vec<(PathBuf, Lock)>, ImageError> {
         let mut dead = Vec::new();
         for dir in self.all_work()? {
-            if let Some(lock) = unless_gone(Lock::attempt_directory(&dir))?.flatten() {
+            let Some(lock) = unless_gone(Lock::attempt_directory(&dir))?.flatten() else {
+                continue;
+            };
+            // One that was gone by the time it was locked may have a successor of the same name.
+            if lock.is_current().context(|| dir.display().to_string())? {
                 dead.push((dir, lock));
             }
         }

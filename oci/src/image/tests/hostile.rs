@@ -91,6 +91,21 @@ fn no_link_leads_out_and_absolute_ones_are_kept_as_they_are() {
     assert_eq!(fs::read_dir(outside).unwrap().count(), 0);
 }
 
+/// Removing a tree takes a descriptor a directory, so no detour leads deeper than a path may.
+#[test]
+fn links_to_links_lead_no_deeper_than_a_path_may() {
+    let hundred = "d/".repeat(100);
+    let tar = Maker::default().pax("path", hundred.as_bytes()).directory("d");
+    let tar = tar.pax("linkpath", hundred.as_bytes()).symlink("deep", "d");
+    let further = format!("deep/{}x", "e/".repeat(20));
+    let tar = tar.pax("path", further.as_bytes()).file("x", b"");
+    let refused = Home::new().refused(
+        &tar.pax("path", format!("deep/{}x", "e/".repeat(40)).as_bytes()).file("x", b"").end(),
+        Some("deep"),
+    );
+    assert!(refused.to_string().contains("more directories than can be"), "{refused}");
+}
+
 #[test]
 fn what_is_too_much_stops_early_and_leaves_nothing() {
     let limits = Limits { layer_bytes: 1 << 20, entries: 100, keep_free: 0, ..Limits::default() };

@@ -116,6 +116,20 @@ fn an_image_that_lost_a_layer_is_as_good_as_absent_and_can_come_again() {
 }
 
 #[test]
+fn an_image_that_can_not_be_read_keeps_nobody_from_cleaning_up() {
+    let home = Home::new();
+    let image = home.root(&tar_of(&[("a", b"1")]), "broken");
+    home.root(&tar_of(&[("b", b"2")]), "tool");
+    let digits = image.digest.strip_prefix("sha256:").unwrap();
+    fs::write(home.dir.path().join("images/images").join(digits).join("config.json"), "").unwrap();
+    let said = home.store.list().unwrap_err().to_string();
+    assert!(said.contains(&image.digest), "{said}");
+    assert_eq!(home.store.remove(&image.digest).unwrap().images, [image.digest]);
+    assert_eq!(home.store.prune().unwrap().layers, 1);
+    assert_eq!(home.store.list().unwrap().len(), 1);
+}
+
+#[test]
 fn of_many_who_unpack_the_same_layer_one_does() {
     let home = Home::new();
     let layer = tar_of(&[("a", &[7; 1 << 20])]);

@@ -319,7 +319,7 @@ impl Tree {
                         return Err(lookup(&at, Errno::NOTDIR).into());
                     }
                     make_directory(&directory, name)?;
-                    self.directory(&at).map_err(io::Error::from)?
+                    self.directory(&at).map_err(|error| lookup(&at, error))?
                 }
                 Err(error) => return Err(lookup(&at, error).into()),
             };

@@ -25,6 +25,8 @@ const OURSELVES: &str = "/proc/self/exe";
 pub(crate) struct Choice {
     /// The embedded one, or else Docker.
     pub(crate) embedded: bool,
+    /// The Docker engine that was asked. It goes on being the one: what it said, it need not say again.
+    docker: Option<DockerEngine>,
     /// What was found out about it.
     pub(crate) report: Result<EngineReport, EngineError>,
 }
@@ -43,14 +45,17 @@ pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> C
         Some(report)
             if config.engine.kind == EngineKind::Oci || report.as_ref().is_ok_and(usable) =>
         {
-            Choice { embedded: true, report }
+            Choice { embedded: true, docker: None, report }
         }
         embedded => {
-            let report = match docker(config, dirs) {
-                Ok(engine) => engine.check().await,
-                Err(error) => Err(error),
+            let (docker, report) = match docker(config, dirs) {
+                Ok(engine) => {
+                    let report = engine.check().await;
+                    (Some(engine), report)
+                }
+                Err(error) => (None, Err(error)),
             };
-            Choice { embedded: false, report: with_why_not(report, embedded) }
+            Choice { embedded: false, docker, report: with_why_not(report, embedded) }
         }
     }
 }
@@ -87,7 +92,7 @@ pub(super) async fn open(
     let scratch = config.data.join("tmp").join("containers");
     fs::create_dir_all(&scratch)
         .with_context(|| format!("could not make {}", scratch.display()))?;
-    let Choice { embedded, report } = choose(config, dirs.clone(), &scratch).await;
+    let Choice { embedded, docker, report } = choose(config, dirs.clone(), &scratch).await;
     match report {
         Ok(report) => {
             tracing::info!(engine = report.engine, facts = report.facts.join("; "), "containers");
@@ -100,7 +105,10 @@ pub(super) async fn open(
         }
         Err(error) => tracing::warn!(%error, "jobs will wait until the engine answers"),
     }
-    let engine = one(embedded, config, dirs.clone())?;
+    let engine = match docker {
+        Some(docker) => Arc::new(docker),
+        None => one(embedded, config, dirs.clone())?,
+    };
     let mut elsewhere: HashMap<String, Vec<ContainerId>> = HashMap::new();
     for attempt in store.unremoved().await? {
         let id = ContainerId { install: store.install(), job: attempt.job, attempt: attempt.no };

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    docker, firewall, oci,
+    firewall, oci,
     rows::Rows,
     server::files_below,
     yard::{Engine, Store, Yard},
@@ -37,13 +37,9 @@ impl Yard {
         if self.engine() == Engine::Oci {
             wrong.extend(oci::leftovers(&rows.install, &self.data()));
         }
-        if self.engine() == Engine::Docker {
-            let networks = docker::networks(&rows.install).await;
-            wrong.extend(networks.iter().map(|name| format!("the network {name} is there")));
-            wrong.extend(
-                firewall::rules(&rows.install).iter().map(|rule| format!("a rule: {rule}")),
-            );
-        }
+        let networks = self.networks().await;
+        wrong.extend(networks.iter().map(|name| format!("the network {name} is there")));
+        wrong.extend(firewall::rules(&rows.install).iter().map(|rule| format!("a rule: {rule}")));
         wrong
     }
 

@@ -42,6 +42,16 @@ pub fn containers(data: &Path) -> Vec<Container> {
         .collect()
 }
 
+/// A variable in the environment of a container.
+pub(crate) fn variable(data: &Path, container: &Container, name: &str) -> String {
+    let request = data.join("tmp/containers").join(&container.name).join("request.json");
+    let request: Value =
+        serde_json::from_slice(&fs::read(request).expect("it is there")).expect("it is JSON");
+    let env = request["env"].as_array().expect("it has an environment").iter();
+    let value = |line: &Value| Some(line.as_str()?.strip_prefix(name)?.strip_prefix('=')?.into());
+    env.filter_map(value).next().expect("the variable is there")
+}
+
 /// What is left of containers of an install, apart from their directories.
 #[must_use]
 pub fn leftovers(install: &str, data: &Path) -> Vec<String> {

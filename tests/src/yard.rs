@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::{
     binary,
     docker::{self, Container},
+    firewall,
     minio::MinIo,
     oci,
     rows::Rows,
@@ -234,6 +235,31 @@ impl Yard {
             Engine::None => Vec::new(),
             Engine::Docker => docker::containers(&self.rows().install).await,
             Engine::Oci => oci::containers(&self.data()),
+        }
+    }
+
+    /// Every network of its install that anybody but its container knows of: by the embedded engine
+    /// only those that lead further.
+    ///
+    /// # Panics
+    /// When the engine does not answer.
+    pub async fn networks(&self) -> Vec<String> {
+        match self.engine {
+            Engine::None => Vec::new(),
+            Engine::Docker => docker::networks(&self.rows().install).await,
+            Engine::Oci => firewall::devices(&self.rows().install),
+        }
+    }
+
+    /// A variable in the environment of one of its containers.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub async fn variable(&self, container: &Container, name: &str) -> String {
+        match self.engine {
+            Engine::None => panic!("there are no containers"),
+            Engine::Docker => docker::variable(&container.id, name).await,
+            Engine::Oci => oci::variable(&self.data(), container, name),
         }
     }
 

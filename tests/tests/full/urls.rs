@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fileyard_tests::{
-    LONG, docker, thorough, until,
+    LONG, thorough, until,
     yard::{On, Yard},
 };
 use futures::{StreamExt, stream};
@@ -19,7 +19,7 @@ on_both_stores! {
 
 /// A yard with `drill` by `urls` under its own name, `files` as it was, and more lines for it.
 async fn yard(on: On, lines: &str) -> Yard {
-    Yard::with_docker(on.open().await)
+    Yard::with_engine(on.open().await)
         .section("urls", &urls_section())
         .processor("drill", &format!("{DRILL}\ncontract = \"urls\"\n{lines}"))
         .processor(
@@ -116,7 +116,6 @@ async fn twenty_containers_outlive_their_server_and_their_addresses_with_them() 
     for n in 0..CONTAINERS {
         jobs.push(server.accepted(&format!("drill/{n}.txt"), steps).await);
     }
-    let install = yard.rows().install;
     for job in &jobs {
         until("it says so", Duration::from_secs(180), async || {
             (server.log(job).await == "started\n").then_some(())
@@ -124,7 +123,7 @@ async fn twenty_containers_outlive_their_server_and_their_addresses_with_them() 
         .await;
     }
     server.kill().await;
-    let containers = docker::containers(&install).await;
+    let containers = yard.containers().await;
     assert_eq!(containers.iter().filter(|it| it.state == "running").count(), CONTAINERS);
     let server = yard.start().await;
     let ended: Vec<_> =
@@ -220,6 +219,6 @@ fn names(job: &Value) -> Vec<&str> {
 
 /// A variable in the environment of the yard's one container.
 async fn address(yard: &Yard, name: &str) -> String {
-    let containers = docker::containers(&yard.rows().install).await;
-    docker::variable(&containers[0].id, name).await
+    let containers = yard.containers().await;
+    yard.variable(&containers[0], name).await
 }

@@ -14,7 +14,9 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, ffi::OsString, fmt, path::PathBuf, time::Duration};
+use std::{
+    cell::RefCell, collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, time::Duration,
+};
 
 use fileyard_orchestrator::{
     engine::{Network, NetworkRange},
@@ -59,6 +61,8 @@ pub(crate) struct EngineConfig {
     pub(crate) kind: EngineKind,
     /// The file's, else `DOCKER_HOST`; empty for the default socket.
     pub(crate) docker_host: String,
+    /// The embedded engine's: who is asked first for images, by the registry that is meant.
+    pub(crate) mirrors: BTreeMap<String, String>,
 }
 
 /// Which engine.

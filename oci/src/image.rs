@@ -45,6 +45,7 @@ pub use self::{
     error::{Fault, ImageError},
     import::{ImportOptions, Tar},
     index::Image,
+    name::is_registry,
     pull::PullOptions,
     remove::Removed,
 };

@@ -127,6 +127,7 @@ fn one(embedded: bool, config: &Config, dirs: HostDirs) -> Result<Arc<dyn Engine
     Ok(match embedded {
         true => {
             let engine = OciEngine::new(&config.data, dirs, PathBuf::from(OURSELVES))?;
+            let engine = engine.with_mirrors(config.engine.mirrors.clone());
             Arc::new(engine.with_networks(config.urls.networks))
         }
         false => Arc::new(docker(config, dirs)?),

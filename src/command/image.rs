@@ -5,17 +5,25 @@
 mod shown;
 
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal},
     path::PathBuf,
+    time::Duration,
 };
 
+use anyhow::anyhow;
 use fileyard_oci::image::{
     BuildRequest, Fault, ImageError, ImportOptions, PullOptions, Store, Tar,
 };
 
+use tokio::runtime::Runtime;
+
 use self::shown::Told;
-use super::{ConfigArgs, block_on, say, show::plain};
+use super::{ConfigArgs, say, show::plain};
 use crate::{config::Config, failure::Failure};
+
+/// How long what was interrupted may take to clean up.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What is to happen.
 #[derive(Debug, Clone, clap::Args)]
@@ -125,9 +133,10 @@ impl Args {
 /// Does it.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let shared = args.command.shared();
-    let store = open(&shared.config)?;
+    let config = Config::load(&shared.config.sources(None))?;
+    let store = Store::open(&config.data.join("images")).map_err(local)?;
     let told = match &args.command {
-        Command::Pull(pull) => return block_on(fetch(&store, pull)),
+        Command::Pull(pull) => return fetch(&store, pull, config.engine.mirrors),
         Command::Import(import) => Told::Images(imported(&store, import).map_err(local)?),
         Command::Build(build) => Told::Images(vec![store.build(&build.request()).map_err(local)?]),
         Command::List(_) => Told::List(store.list().map_err(local)?),
@@ -140,19 +149,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     tell(told, shared.json)
 }
 
-fn open(config: &ConfigArgs) -> Result<Store, Failure> {
-    let config = Config::load(&config.sources(None))?;
-    Store::open(&config.data.join("images")).map_err(local)
-}
-
-async fn fetch(store: &Store, pull: &Pull) -> Result<(), Failure> {
+/// The first Ctrl-C ends it and leaves nothing of it; the runtime waits for what it is at.
+fn fetch(store: &Store, pull: &Pull, mirrors: BTreeMap<String, String>) -> Result<(), Failure> {
     let progress = |line: String| {
         if !pull.quiet {
             eprintln!("{}", plain(&line));
         }
     };
-    let pulled = store.pull(&pull.image, &PullOptions::default(), &progress).await;
-    let image = pulled.map_err(|error| match error.kind() {
+    let options = PullOptions { mirrors, ..PullOptions::default() };
+    let runtime = Runtime::new().map_err(|error| Failure::Service(error.into()))?;
+    let pulled = runtime.block_on(async {
+        tokio::select! {
+            pulled = store.pull(&pull.image, &options, &progress) => Ok(pulled),
+            _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted: nothing of it is here")),
+        }
+    });
+    runtime.shutdown_timeout(GRACE);
+    let image = pulled.map_err(Failure::Service)?.map_err(|error| match error.kind() {
         Fault::Passing => Failure::Unreachable(error.to_string()),
         _ => local(error),
     })?;

@@ -1,7 +1,8 @@
 //! The sections that are no processors, each read into its own struct.
 
-use std::ffi::OsString;
+use std::{collections::BTreeMap, ffi::OsString};
 
+use fileyard_oci::image::is_registry;
 use fileyard_orchestrator::{
     engine::{BadRange, NetworkRange},
     intake::UploadLimits,
@@ -101,10 +102,20 @@ pub(super) fn engine(section: Section<'_>, environment: &[(OsString, OsString)])
         _ => EngineKind::Auto,
     };
     let written = section.text("docker_host", "");
+    let mirrors: BTreeMap<String, String> = section.map("mirrors").into_iter().collect();
+    if let Some(wrong) = mirrors.iter().flat_map(|(of, by)| [of, by]).find(|it| !is_registry(it)) {
+        section.refuse(
+            "mirrors",
+            format!(
+                "{wrong:?} is no registry as it stands in an image's name; write \
+                 {{ \"docker.io\" = \"mirror.example:5000\" }}"
+            ),
+        );
+    }
     section.finish();
     let docker_host =
         if written.is_empty() { variable(environment, "DOCKER_HOST") } else { written };
-    EngineConfig { kind, docker_host }
+    EngineConfig { kind, docker_host, mirrors }
 }
 
 pub(super) fn database(section: Section<'_>) {

@@ -131,6 +131,18 @@ fn the_file_beats_the_standard_credentials() {
 }
 
 #[test]
+fn mirrors_are_registries_as_they_stand_in_names() {
+    let of = |text: &str| read_with(text, &[]);
+    let mirrors = of("[engine.mirrors]\n'docker.io' = '127.0.0.1:5000'").unwrap().engine.mirrors;
+    assert_eq!(mirrors["docker.io"], "127.0.0.1:5000");
+    for wrong in ["https://mirror.example", "mirror", ""] {
+        let said = of(&format!("[engine]\nmirrors = {{ 'docker.io' = '{wrong}' }}")).unwrap_err();
+        let said = said.to_string();
+        assert!(said.contains("is no registry") && said.contains("mirrors"), "{said}");
+    }
+}
+
+#[test]
 fn docker_host_is_the_environments_unless_written() {
     let host = [("DOCKER_HOST", "unix:///run/other.sock")];
     let of = |text: &str| read_with(text, &host).unwrap().engine.docker_host;

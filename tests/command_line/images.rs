@@ -1,6 +1,12 @@
 //! `fileyard image`, which needs no server: a data directory of its own, and tars.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::Read,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -56,6 +62,46 @@ fn an_image_comes_is_listed_and_goes() {
     let (status, out, _) = image(dir, &["prune"]);
     assert_eq!((status, out.trim()), (0, "0 layers with 0 B of files were removed"));
     assert_eq!(fs::read_dir(dir.join("data/images/layers")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_registry_that_is_away_is_3_and_said_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "[engine.mirrors]\n'127.0.0.1:1' = '127.0.0.1:9'";
+    fs::write(dir.path().join("fileyard.toml"), config).unwrap();
+    let (status, out, err) = image(dir.path(), &["pull", "127.0.0.1:1/tool"]);
+    assert_eq!((status, out.as_str()), (3, ""), "{err}");
+    // The mirror is asked first, and what is asked again is said.
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines[0], "asking 127.0.0.1:9");
+    assert!(lines[1].starts_with("its mirror is of no use: 127.0.0.1:9 can not"), "{err}");
+    assert_eq!(lines[2], "asking 127.0.0.1:1");
+    assert!(lines[3].ends_with("; asking again"), "{err}");
+    let said = "cannot pull 127.0.0.1:1/tool:latest: 127.0.0.1:1 can not be reached: ";
+    assert!(lines.last().unwrap().starts_with(said), "{err}");
+}
+
+#[test]
+fn a_ctrl_c_ends_a_pull_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = format!("{}/tool", silent.local_addr().unwrap());
+    let args = ["image", "pull", &name, "--data", "data"];
+    let mut pull = fileyard(dir.path(), NOBODY, &args);
+    let mut pull = pull.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let connection = silent.accept().unwrap();
+    let mut interrupt = Command::new("kill");
+    assert!(interrupt.args(["-INT", &pull.id().to_string()]).status().unwrap().success());
+    let done = pull.wait().unwrap();
+    drop(connection);
+    let mut err = String::new();
+    pull.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!(done.code(), Some(1), "{err}");
+    assert!(err.ends_with("interrupted: nothing of it is here\n"), "{err}");
+    for left in ["work", "images", "layers"] {
+        assert_eq!(fs::read_dir(dir.path().join("data/images").join(left)).unwrap().count(), 0);
+    }
 }
 
 #[test]

@@ -18,6 +18,12 @@ pub(super) fn parse(text: &str) -> Result<Reference, ImageError> {
     })
 }
 
+/// Whether this is how a registry stands in an image's name: `registry.example`, `127.0.0.1:5000`.
+#[must_use]
+pub fn is_registry(text: &str) -> bool {
+    parse(&format!("{text}/a")).is_ok_and(|reference| reference.registry() == text)
+}
+
 /// How it is kept. Of a tag and a digest the digest counts, so the tag is not part of it.
 pub(super) fn kept(reference: &Reference) -> String {
     match reference.digest() {
@@ -52,6 +58,21 @@ mod tests {
         }
         let pinned = kept(&parse(&format!("alpine:3@{digest}")).unwrap());
         assert_eq!(pinned, format!("docker.io/library/alpine@{digest}"));
+    }
+
+    #[test]
+    fn a_registry_is_a_host_as_it_stands_in_a_name() {
+        for (text, is) in [
+            ("docker.io", true),
+            ("registry.example:5000", true),
+            ("localhost", true),
+            ("mirror", false),
+            ("https://mirror.example", false),
+            ("mirror.example/a", false),
+            ("", false),
+        ] {
+            assert_eq!(is_registry(text), is, "{text:?}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Default for PullOptions {
             credentials: credentials::default_file(),
             mirrors: BTreeMap::new(),
             silence: Duration::from_secs(30),
-            again: 4,
+            again: 3,
             pause: Duration::from_secs(1),
         }
     }
@@ -80,11 +80,13 @@ impl Store {
         if let Some(mirror) = options.mirrors.get(reference.registry()) {
             let mut there = reference.clone();
             there.set_mirror_registry(mirror.clone());
-            match Pull::begin(&self.0, there, options, progress)?.run(&name).await {
+            // Its registry is asked next, and not the mirror again.
+            let once = PullOptions { again: 0, ..options.clone() };
+            match Pull::begin(&self.0, there, &once, progress)?.run(&name).await {
                 // There is no more room for what comes from elsewhere.
                 Err(error @ ImageError::NoSpace(_)) => return Err(error.of(said())),
                 Err(error) => {
-                    progress(format!("{mirror} does not have it: {error}"));
+                    progress(format!("its mirror is of no use: {error}"));
                     tracing::info!(mirror, %name, %error, "a mirror was of no use");
                 }
                 pulled => return pulled,
@@ -110,7 +112,7 @@ impl<'a> Pull<'a> {
         options: &'a PullOptions,
         progress: &'a (dyn Fn(String) + Send + Sync),
     ) -> Result<Self, ImageError> {
-        let registry = Registry::new(reference, options)?;
+        let registry = Registry::new(reference, options, progress)?;
         Ok(Self { place: place.clone(), registry, progress })
     }
 

@@ -12,7 +12,7 @@ mod request;
 mod watch;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     io,
@@ -23,7 +23,7 @@ use std::{
 
 use async_trait::async_trait;
 use fileyard_oci::{
-    image::Store,
+    image::{PullOptions, Store},
     runtime::{self, Cgroups, Launcher, Place, Status, last_words},
 };
 use fileyard_storage::{clock::Timestamp, failpoint, id::InstallId, job::ExitFacts};
@@ -44,6 +44,7 @@ pub struct OciEngine {
     /// One directory a container.
     containers: PathBuf,
     images: Store,
+    pulls: PullOptions,
     launcher: Launcher,
     /// Two starts of one container wait for each other.
     starting: [Mutex<()>; 64],
@@ -66,12 +67,20 @@ impl OciEngine {
             dirs,
             containers: containers.canonicalize().map_err(trouble)?,
             images: Store::open(&data.join("images")).map_err(|error| images::trouble(&error))?,
+            pulls: PullOptions::default(),
             launcher: Launcher::new(helper),
             starting: std::array::from_fn(|_| Mutex::new(())),
             watch: Arc::default(),
             networks: sync::Mutex::default(),
             egress: Egress::new(NetworkRange::default()),
         })
+    }
+
+    /// Asks these registries first, by the registry that an image's name has.
+    #[must_use]
+    pub fn with_mirrors(mut self, mirrors: BTreeMap<String, String>) -> Self {
+        self.pulls.mirrors = mirrors;
+        self
     }
 
     /// Takes the addresses of attempts with egress from this range.

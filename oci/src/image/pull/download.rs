@@ -60,7 +60,7 @@ impl<'a> Download<'a> {
             if self.have > before + SLOWEST {
                 patience = Patience::of(self.registry.options);
             }
-            patience.bear(error).await?;
+            patience.bear(error, self.registry.progress).await?;
         }
         let found = Digest::finish(self.hash);
         if found == self.digest { Ok(()) } else { Err(not_so(&self.digest)) }

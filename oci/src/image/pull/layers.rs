@@ -115,7 +115,15 @@ impl<'a> Layers<'a> {
 
     /// Until all of them are here.
     pub(super) async fn fetch(self) -> Result<(), ImageError> {
-        let layers: Vec<_> = self.wanted.iter().map(|wanted| self.named(wanted)).collect();
+        let mut missing = Vec::new();
+        for wanted in &self.wanted {
+            match self.there(wanted).await? {
+                Some(layer) => self.done(wanted, &layer)?,
+                None => missing.push(wanted),
+            }
+        }
+        self.check_room(missing.iter().fold(0, |sum, wanted| sum.saturating_add(wanted.size)))?;
+        let layers: Vec<_> = missing.into_iter().map(|wanted| self.named(wanted)).collect();
         stream::iter(layers).buffer_unordered(AT_ONCE).try_collect::<()>().await
     }
 
@@ -124,15 +132,11 @@ impl<'a> Layers<'a> {
     }
 
     async fn one(&self, wanted: &Wanted) -> Result<(), ImageError> {
-        if let Some(there) = self.there(wanted).await? {
-            return self.done(wanted, &there);
-        }
         let alone = self.alone(wanted).await?;
         // Whoever had it before us may have unpacked it.
         if let Some(there) = self.there(wanted).await? {
             return self.done(wanted, &there);
         }
-        self.check_room(wanted)?;
         let path = self.work.fresh("blob");
         let download =
             Download::new(&self.pull.registry, wanted.digest.clone(), wanted.size, path.clone());
@@ -158,9 +162,9 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// It takes room twice: as it comes, and at least as much unpacked.
-    fn check_room(&self, wanted: &Wanted) -> Result<(), ImageError> {
-        let free = wanted.size.saturating_mul(2).saturating_add(self.pull.place.limits.keep_free);
+    /// Unpacked it takes at least as much as it does now.
+    fn check_room(&self, bytes: u64) -> Result<(), ImageError> {
+        let free = bytes.saturating_add(self.pull.place.limits.keep_free);
         keep_free(&File::open(&self.pull.place.dir)?, free)
     }
 
@@ -203,8 +207,8 @@ impl<'a> Layers<'a> {
             return;
         }
         so_far.said = Instant::now();
-        let here: u64 = so_far.bytes.values().sum();
-        let all: u64 = self.wanted.iter().map(|it| it.size).sum();
+        let here = so_far.bytes.values().fold(0, |sum: u64, it| sum.saturating_add(*it));
+        let all = self.wanted.iter().fold(0, |sum: u64, it| sum.saturating_add(it.size));
         let (done, layers) = (so_far.done, self.wanted.len());
         drop(so_far);
         (self.pull.progress)(format!("{done} of {layers} layers, {} of {}", mib(here), mib(all)));
@@ -232,6 +236,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn mib(bytes: u64) -> String {
     // Of what a person reads, a tenth is enough.
-    let tenths = bytes * 10 / (1 << 20);
+    let tenths = bytes.saturating_mul(10) >> 20;
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }

@@ -18,13 +18,17 @@ impl Patience {
         Self { again: options.again, pause: options.pause }
     }
 
-    /// Waits before the next try. What will not work the next time either is an error at once, and so
-    /// is everything once patience is at its end.
-    pub(super) async fn bear(&mut self, error: ImageError) -> Result<(), ImageError> {
+    /// Waits before the next try, and says why. What will not work the next time either is an error at
+    /// once, and so is everything once patience is at its end.
+    pub(super) async fn bear(
+        &mut self,
+        error: ImageError,
+        say: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), ImageError> {
         if error.kind() != Fault::Passing || self.again == 0 {
             return Err(error);
         }
-        tracing::debug!(%error, "is tried again");
+        say(format!("{error}; asking again"));
         self.again -= 1;
         sleep(self.pause).await;
         self.pause *= 2;

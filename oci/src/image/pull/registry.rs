@@ -34,11 +34,16 @@ pub(super) struct Registry<'a> {
     pub(super) reference: Reference,
     pub(super) options: &'a PullOptions,
     pub(super) refusals: Refusals,
+    pub(super) progress: &'a (dyn Fn(String) + Send + Sync),
     auth: RegistryAuth,
 }
 
 impl<'a> Registry<'a> {
-    pub(super) fn new(reference: Reference, options: &'a PullOptions) -> Result<Self, ImageError> {
+    pub(super) fn new(
+        reference: Reference,
+        options: &'a PullOptions,
+        progress: &'a (dyn Fn(String) + Send + Sync),
+    ) -> Result<Self, ImageError> {
         let host = host(&reference);
         let found = credentials::find(options.credentials.as_deref(), host);
         let found = found.map_err(|error| ImageError::Image(error.to_string()))?;
@@ -54,7 +59,7 @@ impl<'a> Registry<'a> {
         let client = Client::try_from(config)
             .map_err(|error| ImageError::Passing(format!("no HTTP client: {error}")))?;
         let refusals = Refusals::new(host.to_owned(), found, options.silence);
-        Ok(Self { client, reference, options, refusals, auth })
+        Ok(Self { client, reference, options, refusals, progress, auth })
     }
 
     /// Who is asked.
@@ -64,8 +69,8 @@ impl<'a> Registry<'a> {
 
     /// What the image's name leads to.
     pub(super) async fn manifest(&self) -> Result<Vec<u8>, ImageError> {
-        let text = self.asked_for(&self.reference).await?;
         let pinned = self.reference.digest().map(Digest::parse).transpose()?;
+        let text = self.asked_for(&self.reference).await?;
         match pinned {
             Some(pinned) if Digest::of(&text) != pinned => Err(not_so(&pinned)),
             _ => Ok(text),
@@ -102,7 +107,7 @@ impl<'a> Registry<'a> {
         loop {
             match self.ask(reference).await {
                 Ok(text) => return Ok(text),
-                Err(error) => patience.bear(error).await?,
+                Err(error) => patience.bear(error, self.progress).await?,
             }
         }
     }

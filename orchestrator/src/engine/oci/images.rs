@@ -1,7 +1,7 @@
 //! The images of this engine's own store.
 
 use async_trait::async_trait;
-use fileyard_oci::image::{Fault, ImageError, PullOptions};
+use fileyard_oci::image::{Fault, ImageError};
 
 use super::{OciEngine, blocking};
 use crate::engine::{EngineError, Images, Pull};
@@ -21,7 +21,7 @@ impl Images for OciEngine {
             (Pull::Never, None) => return Err(EngineError::NoImage(image.to_owned())),
             (Pull::Always, _) | (Pull::Missing, None) => {}
         }
-        let pulled = self.images.pull(image, &PullOptions::default(), progress).await;
+        let pulled = self.images.pull(image, &self.pulls, progress).await;
         pulled.map(drop).map_err(|error| trouble(&error))
     }
 }

@@ -75,8 +75,11 @@ fn env(spec: &ContainerSpec, image: &Image) -> Vec<String> {
     let own = own.filter(|variable| name(variable).is_some_and(|it| !spec.env.contains_key(&it)));
     let mut env: Vec<String> = own.cloned().collect();
     env.extend(spec.env.iter().map(|(name, value)| format!("{name}={value}")));
-    if !env.iter().any(|variable| variable.starts_with("PATH=")) {
-        env.push(format!("PATH={PATH}"));
+    // What Docker gives to whoever brings none of it.
+    for (name, value) in [("PATH", PATH), ("HOME", "/"), ("HOSTNAME", "fileyard")] {
+        if !env.iter().any(|variable| variable.split('=').next() == Some(name)) {
+            env.push(format!("{name}={value}"));
+        }
     }
     env
 }

@@ -73,24 +73,39 @@ pub fn leftovers(install: &str, data: &Path) -> Vec<String> {
     let shown = data.display().to_string();
     let mounts = mounts.lines().filter(|line| line.contains(&shown));
     left.extend(mounts.map(|line| format!("the mount {line}")));
-    left.extend(helpers(data).iter().map(|pid| format!("the process {pid}")));
+    left.extend(of_containers(data).iter().map(|pid| format!("the process {pid}")));
     left
 }
 
-/// Kills what a failed story left, and removes its control groups.
+/// Kills what a failed story left; its control groups stay.
 pub(crate) fn remove_all_of(data: &Path) {
-    for container in containers(data) {
-        let running = data.join("tmp/containers").join(&container.name).join("running.json");
-        let running = fs::read(running).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        let pid = running.and_then(|it: Value| it["init"]["pid"].as_i64());
-        if let Some(pid) = pid {
-            let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
-        }
-    }
+    said_to_run(data, "init").iter().for_each(|pid| kill(pid));
 }
 
-/// Processes that were started for a container below this data directory.
-fn helpers(data: &Path) -> Vec<String> {
+/// The helpers of containers that run, by their pids.
+#[must_use]
+pub fn helpers(data: &Path) -> Vec<String> {
+    said_to_run(data, "helper")
+}
+
+fn said_to_run(data: &Path, whose: &str) -> Vec<String> {
+    let running = containers(data).into_iter().filter(|it| it.state == "running");
+    let said = running.filter_map(|container| {
+        let file = data.join("tmp/containers").join(&container.name).join("running.json");
+        let running: Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        Some(running[whose]["pid"].as_i64()?.to_string())
+    });
+    said.filter(|pid| of_containers(data).contains(pid)).collect()
+}
+
+/// Ends a process, at once. One that is gone already is fine.
+pub fn kill(pid: &str) {
+    let _ = std::process::Command::new("kill").args(["-9", pid]).status();
+}
+
+/// Processes that were started for a container below this data directory, first processes of containers
+/// among them: those are forked, and called alike.
+fn of_containers(data: &Path) -> Vec<String> {
     let shown = data.join("tmp/containers").display().to_string();
     let of = |pid: &String| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let pids = names(Path::new("/proc")).into_iter().filter(|name| name.parse::<u32>().is_ok());

@@ -29,6 +29,7 @@ mod endings;
 mod examples;
 mod flood;
 mod hostile;
+mod kills;
 mod life;
 mod load;
 mod network;

@@ -1,0 +1,69 @@
+//! One probe, two engines: what a program finds itself able to do is the same on both.
+
+use std::collections::BTreeMap;
+
+use fileyard_orchestrator::engine::{HostDirs, conformance::Harness, docker::DockerEngine};
+use fileyard_storage::id::InstallId;
+use serde_json::Value;
+
+use crate::{DRILL, Home, oci_in};
+
+/// Where answers may differ, and why.
+const DIFFERENT: [&str; 6] = [
+    // Both have what they need, by other names and options.
+    "mounts",
+    "environment",
+    "hostname",
+    "processes",
+    // Docker's init is a process of the program's own user; ours can not be traced.
+    "syscalls.ptrace_init",
+    // Numbers of this very process and moment.
+    "pid",
+];
+
+fn flat(value: &Value, path: &str, into: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flat(value, &path, into);
+            }
+        }
+        other => drop(into.insert(path.to_owned(), other.to_string())),
+    }
+}
+
+async fn answers(it: &Harness) -> BTreeMap<String, String> {
+    let spec = it.spec(&["probe"]);
+    let mut answers = BTreeMap::new();
+    flat(&it.probe(&spec).await, "", &mut answers);
+    it.remove(&spec).await;
+    it.leaves_nothing().await;
+    let same =
+        |path: &str| !DIFFERENT.iter().any(|it| path == *it || path.starts_with(&format!("{it}.")));
+    answers.into_iter().filter(|(path, _)| same(path)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_can_tell_neither_engine_by_its_rights() {
+    let home = Home::default();
+    let here = answers(&oci_in(&home)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let docker = DockerEngine::new("", HostDirs::new(dir.path().to_owned(), None)).unwrap();
+    let docker = Harness {
+        engine: std::sync::Arc::new(docker),
+        image: DRILL.into(),
+        forever: Vec::new(),
+        install: InstallId::new(),
+        guard: Box::new(()),
+    };
+    let there = answers(&docker).await;
+    assert!(here.len() > 30, "{here:?}");
+    let differ: Vec<String> = here
+        .keys()
+        .chain(there.keys())
+        .filter(|path| here.get(*path) != there.get(*path))
+        .map(|path| format!("{path}: here {:?}, on Docker {:?}", here.get(path), there.get(path)))
+        .collect();
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}

@@ -15,6 +15,8 @@ use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
 };
+use serde_json::json;
+use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 
@@ -27,7 +29,7 @@ fn file(path: &str) -> Entry<'_> {
     Entry(EntryType::Regular, path, 0o644, ROOT, b"")
 }
 
-fn layer(store: &Store, name: &str, entries: &[Entry<'_>]) -> Image {
+fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for Entry(kind, path, mode, (user, group), content) in entries {
         if *path == "cap" {
@@ -42,7 +44,11 @@ fn layer(store: &Store, name: &str, entries: &[Entry<'_>]) -> Image {
         header.set_size(content.len() as u64);
         tar.append_data(&mut header, path, *content).unwrap();
     }
-    let tar = tar.into_inner().unwrap();
+    tar.into_inner().unwrap()
+}
+
+fn layer(store: &Store, name: &str, entries: &[Entry<'_>]) -> Image {
+    let tar = tar(entries);
     let options = ImportOptions { name: Some(name.into()), ..ImportOptions::default() };
     store.import(Tar::Stream(&mut &tar[..]), &options).unwrap().remove(0)
 }
@@ -126,7 +132,7 @@ fn what_an_upper_layer_hides_is_not_seen_through_it() {
     );
     let mark = at(&above, "dir/gone");
     assert!(mark.file_type().is_char_device() && mark.rdev() == 0);
-    let seen = merged(home.path(), [&below, &above]);
+    let seen = merged(home.path(), &[below.layers, above.layers].concat());
     let expected = ["again/new", "closed/new", "dir/stays", "first/new", "keep/a", "keep/b", "own"];
     assert_eq!(seen, expected.map(PathBuf::from));
     for left in ["below", "above"] {
@@ -144,16 +150,52 @@ fn a_layer_that_hides_all_leaves_only_itself_and_those_above() {
     assert_eq!((read.unwrap(), value[0]), (1, b'y'));
 }
 
+#[test]
+fn a_layer_that_is_there_again_is_mounted_once() {
+    let (home, store) = store();
+    let (again, hides) = (tar(&[file("a"), file("dir/b")]), tar(&[file(".wh.a"), file("dir/c")]));
+    let layers = [("0.tar", &again), ("1.tar", &hides), ("2.tar", &again)];
+    let digest = |bytes: &[u8]| {
+        let hash = Sha256::digest(bytes);
+        let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{digits}")
+    };
+    let config = json!({"os": "linux", "architecture": here(), "rootfs": {"type": "layers",
+        "diff_ids": layers.map(|(_, layer)| digest(layer))}});
+    let manifest =
+        json!([{"Config": "config", "RepoTags": ["a"], "Layers": layers.map(|it| it.0)}]);
+    let (config, manifest) = (config.to_string(), manifest.to_string());
+    let saved = tar(&[
+        Entry(EntryType::Regular, "0.tar", 0o644, ROOT, &again),
+        Entry(EntryType::Regular, "1.tar", 0o644, ROOT, &hides),
+        Entry(EntryType::Regular, "2.tar", 0o644, ROOT, &again),
+        Entry(EntryType::Regular, "config", 0o644, ROOT, config.as_bytes()),
+        Entry(EntryType::Regular, "manifest.json", 0o644, ROOT, manifest.as_bytes()),
+    ]);
+    let image = store.import(Tar::Stream(&mut &saved[..]), &ImportOptions::default());
+    let seen = merged(home.path(), &image.unwrap().remove(0).layers);
+    assert_eq!(seen, ["a", "dir/b", "dir/c"].map(PathBuf::from));
+}
+
+/// This machine's, as images name it.
+fn here() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 /// All files that are seen, sorted. The mount is in a namespace that goes with its thread.
-fn merged(home: &Path, layers: [&Image; 2]) -> Vec<PathBuf> {
+fn merged(home: &Path, layers: &[PathBuf]) -> Vec<PathBuf> {
     let to = home.join("merged");
     fs::create_dir(&to).unwrap();
-    let [below, above] = layers.map(|image| image.layers[0].display().to_string());
+    let layers: Vec<_> = layers.iter().rev().map(|layer| layer.display().to_string()).collect();
     let look = || {
         unshare(CloneFlags::CLONE_NEWNS)?;
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
-        let options = format!("lowerdir={above}:{below}");
+        let options = format!("lowerdir={}", layers.join(":"));
         let none = MsFlags::empty();
         mount(Some("overlay"), &to, Some("overlay"), none, Some(&options[..]))?;
         let mut files = Vec::new();

@@ -27,7 +27,7 @@ pub struct Image {
     pub references: Vec<String>,
     /// What it says about its containers.
     pub config: ImageConfig,
-    /// The directories of its layers, lowest first; what is in them is never changed.
+    /// The directories of its layers, lowest first and none twice; what is in them is never changed.
     pub layers: Vec<PathBuf>,
     /// Bytes of its files, counted once a layer.
     pub size: u64,
@@ -98,7 +98,10 @@ impl Place {
             if opaque {
                 layers.clear();
             }
-            layers.push(self.layer_root(diff_id));
+            // The kernel takes none twice, and of one that is there again the upper hides the lower.
+            let root = self.layer_root(diff_id);
+            layers.retain(|lower| *lower != root);
+            layers.push(root);
             sizes.insert(diff_id, size);
         }
         let mine = names.iter().filter(|(_, its)| *its == digest);

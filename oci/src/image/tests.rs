@@ -5,6 +5,7 @@ mod archives;
 mod build;
 mod hostile;
 mod pull;
+mod random;
 mod registry;
 mod story;
 

@@ -110,7 +110,7 @@ impl<'a> Download<'a> {
             client.pull_blob_stream_partial(reference, digest.as_str(), self.have, None).await
         };
         let answer = timeout(options.silence * 2, asked).await.map_err(|_| refusals.silent())?;
-        match answer.map_err(|error| refusals.explain(&error))? {
+        match answer.map_err(|error| refusals.no_blob(&error))? {
             BlobResponse::Partial(rest) => Ok(rest.stream),
             BlobResponse::Full(whole) => {
                 file.rewind().await.context(|| self.path.display().to_string())?;

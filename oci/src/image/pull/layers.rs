@@ -153,12 +153,18 @@ impl<'a> Layers<'a> {
 
     /// Before it is downloaded, so that of two pulls one does both.
     async fn alone(&self, wanted: &Wanted) -> Result<Unpacking, ImageError> {
+        let mut said = false;
         loop {
             let (place, layer) = (self.pull.place.clone(), wanted.diff_id.clone());
-            match blocking(move || place.try_unpacking(&layer)).await? {
-                Some(alone) => return Ok(alone),
-                None => sleep(LOOK).await,
+            if let Some(alone) = blocking(move || place.try_unpacking(&layer)).await? {
+                return Ok(alone);
             }
+            if !said {
+                let nth = nth(wanted.nth, self.all);
+                (self.pull.progress)(format!("waiting for {nth}, which somebody else fetches"));
+                said = true;
+            }
+            sleep(LOOK).await;
         }
     }
 

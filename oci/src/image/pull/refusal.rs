@@ -29,6 +29,17 @@ impl Refusals {
         ImageError::Passing(words)
     }
 
+    /// What a request for a blob came to.
+    pub(super) fn no_blob(&self, error: &OciDistributionError) -> ImageError {
+        match self.explain(error) {
+            ImageError::NotFound(_) => ImageError::Image(format!(
+                "{} does not have it, though the image's manifest speaks of it: push the image again",
+                self.host
+            )),
+            other => other,
+        }
+    }
+
     /// What a request came to.
     pub(super) fn explain(&self, error: &OciDistributionError) -> ImageError {
         use OciDistributionError as E;
@@ -39,7 +50,10 @@ impl Refusals {
             E::RegistryError { envelope, .. } => {
                 let first = envelope.errors.first();
                 let words = first.map(|it| it.message.clone()).unwrap_or_default();
-                self.status(first.map_or(400, |it| status(&it.code)), &words)
+                match first.and_then(|it| status(&it.code)) {
+                    Some(status) => self.status(status, &words),
+                    None => ImageError::Image(format!("{} refuses{}", self.host, quoted(&words))),
+                }
             }
             E::RequestError(error) if error.is_timeout() => self.silent(),
             E::RequestError(error) => self.unreachable(error),
@@ -131,18 +145,27 @@ impl Refusals {
     }
 }
 
-/// What each code stands for; not all who use them send the status too.
-fn status(code: &OciErrorCode) -> u16 {
+/// The status that a code stands for, which is not passed on. Some have codes of their own.
+fn status(code: &OciErrorCode) -> Option<u16> {
     match code {
-        OciErrorCode::Unauthorized => 401,
-        OciErrorCode::Denied => 403,
+        OciErrorCode::Unauthorized => Some(401),
+        OciErrorCode::Denied => Some(403),
         OciErrorCode::BlobUnknown
         | OciErrorCode::ManifestBlobUnknown
         | OciErrorCode::ManifestUnknown
         | OciErrorCode::NameUnknown
-        | OciErrorCode::NotFound => 404,
-        OciErrorCode::Toomanyrequests => 429,
-        _ => 400,
+        | OciErrorCode::NotFound => Some(404),
+        OciErrorCode::Toomanyrequests => Some(429),
+        OciErrorCode::Other(code) => {
+            let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
+            match () {
+                () if is(&["TOO_MANY", "TOOMANY", "QUOTA", "RATE"]) => Some(429),
+                () if is(&["NOT_FOUND", "NOTFOUND"]) => Some(404),
+                () if is(&["FORBIDDEN", "DENIED"]) => Some(403),
+                () => None,
+            }
+        }
+        _ => None,
     }
 }
 

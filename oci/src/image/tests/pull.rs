@@ -67,8 +67,8 @@ async fn an_image_is_here_after_it_was_pulled_and_comes_but_once() {
     assert_eq!(image.digest, digest.to_string());
     assert_eq!(image.references, [registry.name("1")]);
     assert_eq!(image.config.entrypoint, ["/b"]);
-    assert_eq!((image.layers.len(), home.inside("layers").len()), (3, 2));
-    assert_eq!(read(&image, "a"), "below");
+    let top = fs::read_to_string(image.layers[1].join("a")).unwrap();
+    assert_eq!((image.layers.len(), read(&image, "b"), top), (2, "above".into(), "below".into()));
     assert_eq!(home.inside("work").len(), 0);
     let said = said.into_inner().unwrap();
     assert_eq!(said[0], format!("asking {}", registry.at));
@@ -126,14 +126,18 @@ async fn of_an_images_platforms_this_machines_is_pulled() {
 #[tokio::test]
 async fn a_refusal_says_who_refuses_and_what_to_do() {
     let registry = Registry::start();
-    one(&registry, "1", b"1");
+    let packed = one(&registry, "1", b"1");
     let envelope = r#"{"errors": [{"code": "DENIED", "message": "not for you"}]}"#;
+    let odd = r#"{"errors": [{"code": "ODD", "message": "no"}]}"#;
+    let busy = r#"{"errors": [{"code": "RATE_LIMITED", "message": "slow"}]}"#;
     for (status, body, kind, words) in [
         (401, "", Fault::Image, "does not hand it out without credentials"),
         (403, envelope, Fault::Image, "does not let this user have it (\"not for you\")"),
         (403, "<html>", Fault::Image, "does not let this user have it (\"<html>\")"),
         (404, "", Fault::NotFound, "has no image of this name: is the name right"),
         (418, "tea", Fault::Image, "refuses (status 418) (\"tea\")"),
+        (400, odd, Fault::Image, "refuses (\"no\")"),
+        (429, busy, Fault::Passing, "too many requests from here (\"slow\"): wait for a while"),
         (429, "", Fault::Passing, "too many requests from here: wait for a while"),
         (503, "off", Fault::Passing, "is in trouble (status 503) (\"off\")"),
     ] {
@@ -151,6 +155,10 @@ async fn a_refusal_says_who_refuses_and_what_to_do() {
     }
     let missing = Home::new().no_pull(&registry.name("2"), &options()).await;
     assert_eq!(missing.kind(), Fault::NotFound);
+    registry.trouble(&blob(&packed), [Trouble::Status(404, &[], "")]);
+    let missing = Home::new().no_pull(&registry.name("1"), &options()).await;
+    let words = format!("layer 1 of 1: {} does not have it, though", registry.at);
+    assert!(missing.to_string().contains(&words), "{missing}");
     let nobody = Home::new().no_pull("127.0.0.1:1/a", &options()).await;
     assert_eq!(nobody.kind(), Fault::Passing);
     assert!(nobody.to_string().contains("127.0.0.1:1 can not be reached"), "{nobody}");

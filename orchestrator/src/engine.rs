@@ -17,6 +17,7 @@ mod output;
 pub mod seccomp;
 pub mod several;
 mod spec;
+mod turns;
 mod volumes;
 
 use async_trait::async_trait;

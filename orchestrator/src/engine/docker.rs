@@ -13,13 +13,7 @@ mod network;
 mod spec;
 mod state;
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bollard::{
@@ -32,7 +26,7 @@ use bollard::{
 use fileyard_oci::credentials;
 use fileyard_storage::{failpoint, id::InstallId, job::ExitFacts};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use tokio::sync::{Mutex, MutexGuard, RwLock};
+use tokio::sync::RwLock;
 
 use self::{
     client::{Client, Failure, QUICK, SLOW, call},
@@ -41,6 +35,7 @@ use self::{
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
     LogChunk, LogPosition, NetworkRange, Networks, Signal, Staging, firewall::Firewall,
+    turns::Turns,
 };
 
 /// How much later than an exit Docker may say that the kernel killed something for memory: half a
@@ -56,7 +51,7 @@ pub struct DockerEngine {
     docker_config: Option<PathBuf>,
     /// Two starts of one container wait for each other: a second one that found it created would
     /// run it again if it had exited by then.
-    starting: [Mutex<()>; 64],
+    turns: Turns,
     /// Where attempts' networks are taken from.
     range: NetworkRange,
     /// Whether any is going to be, so that a person needs to hear what stands in the way.
@@ -80,7 +75,7 @@ impl DockerEngine {
             client,
             dirs,
             docker_config,
-            starting: std::array::from_fn(|_| Mutex::new(())),
+            turns: Turns::default(),
             range: NetworkRange::default(),
             networks_wanted: false,
             firewall: Firewall::of_bridges(),
@@ -135,14 +130,6 @@ impl DockerEngine {
             }
             Err(failure) => Err(failure.into()),
         }
-    }
-
-    /// Others that mean this container wait until it is dropped.
-    async fn turn(&self, id: &ContainerId) -> MutexGuard<'_, ()> {
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        let stripe = usize::try_from(hasher.finish() % 64).expect("it is below 64");
-        self.starting[stripe].lock().await
     }
 
     async fn start_created(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
@@ -203,7 +190,7 @@ impl Engine for DockerEngine {
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
-        let _turn = self.turn(&spec.id).await;
+        let _turn = self.turns.of(&spec.id).await;
         match self.inspect(&spec.id).await? {
             Some(state @ (ContainerState::Running | ContainerState::Exited(_))) => {
                 return Ok(state);

@@ -13,12 +13,10 @@ mod watch;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
-    hash::{DefaultHasher, Hash, Hasher},
-    io,
+    fs, io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::{self, Arc},
+    sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
@@ -29,13 +27,12 @@ use fileyard_oci::{
 use fileyard_storage::{clock::Timestamp, failpoint, id::InstallId, job::ExitFacts};
 use futures::stream::BoxStream;
 use rustix::process::pidfd_send_signal;
-use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::check::check;
 use self::{egress::Egress, network::Held, watch::Watch};
 use super::{
     ContainerId, ContainerSpec, ContainerState, Engine, EngineError, HostDirs, Images, Listed,
-    LogChunk, LogPosition, NetworkRange, Networks, Signal, Staging,
+    LogChunk, LogPosition, NetworkRange, Networks, Signal, Staging, turns::Turns,
 };
 
 /// This machine's kernel.
@@ -47,10 +44,10 @@ pub struct OciEngine {
     pulls: PullOptions,
     launcher: Launcher,
     /// Two starts of one container wait for each other.
-    starting: [Mutex<()>; 64],
+    turns: Turns,
     watch: Arc<Watch>,
     /// Of attempts that may reach something.
-    networks: sync::Mutex<HashMap<ContainerId, Held>>,
+    networks: Mutex<HashMap<ContainerId, Held>>,
     egress: Egress,
 }
 
@@ -61,7 +58,7 @@ impl OciEngine {
     /// # Errors
     /// When the directories can not be made.
     pub fn new(data: &Path, dirs: HostDirs, helper: PathBuf) -> Result<Self, EngineError> {
-        let containers = data.join("tmp").join("containers");
+        let containers = containers(data);
         fs::create_dir_all(&containers).map_err(trouble)?;
         Ok(Self {
             dirs,
@@ -69,9 +66,9 @@ impl OciEngine {
             images: Store::open(&data.join("images")).map_err(|error| images::trouble(&error))?,
             pulls: PullOptions::default(),
             launcher: Launcher::new(helper),
-            starting: std::array::from_fn(|_| Mutex::new(())),
+            turns: Turns::default(),
             watch: Arc::default(),
-            networks: sync::Mutex::default(),
+            networks: Mutex::default(),
             egress: Egress::new(NetworkRange::default()),
         })
     }
@@ -153,14 +150,6 @@ impl OciEngine {
             }
         }
     }
-
-    /// Others that mean this container wait until it is dropped.
-    async fn turn(&self, id: &ContainerId) -> MutexGuard<'_, ()> {
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        let stripe = usize::try_from(hasher.finish() % 64).expect("it is below 64");
-        self.starting[stripe].lock().await
-    }
 }
 
 #[async_trait]
@@ -170,7 +159,7 @@ impl Engine for OciEngine {
     }
 
     async fn start(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
-        let _turn = self.turn(&spec.id).await;
+        let _turn = self.turns.of(&spec.id).await;
         let absent = match self.status(&spec.id).await? {
             Status::Absent => true,
             Status::Created => false,
@@ -194,13 +183,7 @@ impl Engine for OciEngine {
     }
 
     async fn signal(&self, id: &ContainerId, signal: Signal) -> Result<(), EngineError> {
-        let running = match self.status(id).await? {
-            Status::Running(Some(running)) => running,
-            Status::Running(None) => {
-                return Err(EngineError::Trouble(format!("{id} is only being started")));
-            }
-            _ => return Ok(()),
-        };
+        let Some(running) = self.running(id).await? else { return Ok(()) };
         let Some(init) = running.init.open().map_err(trouble)? else { return Ok(()) };
         match pidfd_send_signal(init, number(signal)) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -209,7 +192,7 @@ impl Engine for OciEngine {
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
-        let _turn = self.turn(id).await;
+        let _turn = self.turns.of(id).await;
         let (place, images, name) = (self.place(id), self.images.clone(), id.to_string());
         blocking(move || {
             let cgroups = Cgroups::of_this_machine().map_err(trouble)?;
@@ -253,6 +236,12 @@ impl Engine for OciEngine {
     fn networks(&self) -> Option<&dyn Networks> {
         Some(self)
     }
+}
+
+/// Where, in a data directory, each container has a directory.
+#[must_use]
+pub fn containers(data: &Path) -> PathBuf {
+    data.join("tmp").join("containers")
 }
 
 /// Those that have a directory, also one that is half made or half removed.

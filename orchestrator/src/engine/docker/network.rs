@@ -45,7 +45,7 @@ pub(super) use self::{
 #[async_trait]
 impl Networks for DockerEngine {
     async fn ensure(&self, id: &ContainerId, reach: Reach) -> Result<Gateway, EngineError> {
-        let _turn = self.turn(id).await;
+        let _turn = self.turns.of(id).await;
         // Before anything is looked at: what is under way keeps the rules from being removed.
         let _making = self.making.read().await;
         let mut all = self.all_networks().await?;
@@ -64,7 +64,7 @@ impl Networks for DockerEngine {
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
-        let _turn = self.turn(id).await;
+        let _turn = self.turns.of(id).await;
         let all = self.all_networks().await?;
         let mut removed = false;
         for network in all.iter().filter(|it| request::is_of(it, id)) {

@@ -10,10 +10,11 @@
 //! process made that died before its container began is gone with it.
 
 use std::{
+    collections::HashMap,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -37,7 +38,7 @@ pub(super) struct Held {
 #[async_trait]
 impl Networks for OciEngine {
     async fn ensure(&self, id: &ContainerId, reach: Reach) -> Result<Gateway, EngineError> {
-        let _turn = self.turn(id).await;
+        let _turn = self.turns.of(id).await;
         // Before anything is looked at: what is under way keeps the rules from being removed.
         let _making = self.egress.making().await;
         let running = self.running(id).await?;
@@ -69,7 +70,7 @@ impl Networks for OciEngine {
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
-        let _turn = self.turn(id).await;
+        let _turn = self.turns.of(id).await;
         if self.running(id).await?.is_some() {
             return Err(EngineError::Trouble(format!("{id} still has a container on it")));
         }
@@ -101,7 +102,7 @@ impl OciEngine {
     }
 
     /// Who its processes are, if they are.
-    async fn running(&self, id: &ContainerId) -> Result<Option<Running>, EngineError> {
+    pub(super) async fn running(&self, id: &ContainerId) -> Result<Option<Running>, EngineError> {
         match self.status(id).await? {
             Status::Running(Some(running)) => Ok(Some(running)),
             Status::Running(None) => {
@@ -129,7 +130,7 @@ impl OciEngine {
         self.lock().get(id).cloned()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<ContainerId, Held>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ContainerId, Held>> {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

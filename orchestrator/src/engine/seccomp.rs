@@ -7,16 +7,19 @@
 
 use std::sync::LazyLock;
 
-/// The profile as one line of JSON, without its comments.
-pub static PROFILE: LazyLock<String> = LazyLock::new(|| {
+/// The profile, without its comments.
+pub static RULES: LazyLock<serde_json::Value> = LazyLock::new(|| {
     let mut profile: serde_json::Value =
         serde_json::from_str(include_str!("seccomp.json")).expect("the profile is JSON");
     let rules = profile["syscalls"].as_array_mut().expect("it has rules");
     for rule in rules {
         rule.as_object_mut().expect("a rule is an object").remove("comment");
     }
-    profile.to_string()
+    profile
 });
+
+/// The same as one line of JSON.
+pub static PROFILE: LazyLock<String> = LazyLock::new(|| RULES.to_string());
 
 #[cfg(test)]
 mod tests {

@@ -56,9 +56,7 @@ impl Follow {
             }
             let complete = self.complete;
             self.ended.mark_unchanged();
-            // In this order: what is read after it had ended is all there will be.
-            self.complete = self.has_ended().await?;
-            let read = self.read().await?;
+            let read = self.look().await?;
             if read == 0 && complete {
                 return Ok(None);
             }
@@ -71,30 +69,19 @@ impl Follow {
         }
     }
 
-    async fn has_ended(&self) -> Result<bool, EngineError> {
-        let place = self.place.clone();
-        let status = blocking(move || place.status().map_err(trouble)).await?;
-        Ok(!matches!(status, Status::Running(_)))
-    }
-
-    /// How many records there were, also of those that are left out.
-    async fn read(&mut self) -> Result<usize, EngineError> {
+    /// Whether it has ended, and then what there is to read: in this order, so that what is read
+    /// after it had ended is all there will be. How many records there were, also of those that are
+    /// left out.
+    async fn look(&mut self) -> Result<usize, EngineError> {
         let Some(mut reader) = self.reader.take() else { return Ok(0) };
-        let (reader, records) = blocking(move || {
-            let mut records = Vec::new();
-            while records.len() < BATCH {
-                match reader.read() {
-                    Ok(Some(record)) => records.push(record),
-                    Ok(None) => break,
-                    // It was removed meanwhile.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                    Err(error) => return Err(trouble(error)),
-                }
-            }
-            Ok((reader, records))
+        let place = self.place.clone();
+        let (reader, complete, records) = blocking(move || {
+            let status = place.status().map_err(trouble)?;
+            let records = some(&mut reader).map_err(trouble)?;
+            Ok((reader, !matches!(status, Status::Running(_)), records))
         })
         .await?;
-        self.reader = Some(reader);
+        (self.reader, self.complete) = (Some(reader), complete);
         let read = records.len();
         for record in records {
             self.take(record);
@@ -116,4 +103,19 @@ impl Follow {
         };
         self.ready.push_back(LogChunk { at: record.at, stream, bytes: record.bytes });
     }
+}
+
+/// What there is, as far as that is not too much at once.
+fn some(reader: &mut Reader) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    while records.len() < BATCH {
+        match reader.read() {
+            Ok(Some(record)) => records.push(record),
+            Ok(None) => break,
+            // It was removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
 }

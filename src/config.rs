@@ -68,7 +68,7 @@ pub(crate) struct EngineConfig {
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum EngineKind {
-    /// The embedded one wherever it works, else Docker.
+    /// Docker, in this version.
     #[default]
     Auto,
     /// A Docker daemon.

@@ -1,13 +1,11 @@
 //! Which engine runs containers here, found out before the first job.
 
 use std::{
-    collections::HashMap,
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use fileyard_orchestrator::engine::{
     ContainerId, Engine, EngineError, EngineReport, HostDirs,
     docker::DockerEngine,
@@ -24,7 +22,7 @@ const OURSELVES: &str = "/proc/self/exe";
 /// What the config comes to on this machine.
 pub(crate) struct Choice {
     /// The embedded one, or else Docker.
-    pub(crate) embedded: bool,
+    embedded: bool,
     /// The Docker engine that was asked. It goes on being the one: what it said, it need not say again.
     docker: Option<DockerEngine>,
     /// What was found out about it.
@@ -33,52 +31,19 @@ pub(crate) struct Choice {
 
 /// Looks which engine it is to be. Containers that show it are made below `scratch`, and removed.
 pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> Choice {
-    let embedded = match config.engine.kind {
-        EngineKind::Docker | EngineKind::Auto => None,
+    match config.engine.kind {
         EngineKind::Oci => {
             let egress = config.needs_egress().then_some(config.urls.networks);
-            Some(oci::check(scratch, Path::new(OURSELVES), egress).await)
-        }
-    };
-    let usable = |report: &EngineReport| report.refusals.is_empty();
-    match embedded {
-        Some(report)
-            if config.engine.kind == EngineKind::Oci || report.as_ref().is_ok_and(usable) =>
-        {
+            let report = oci::check(scratch, Path::new(OURSELVES), egress).await;
             Choice { embedded: true, docker: None, report }
         }
-        embedded => {
-            let (docker, report) = match docker(config, dirs) {
-                Ok(engine) => {
-                    let report = engine.check().await;
-                    (Some(engine), report)
-                }
-                Err(error) => (None, Err(error)),
-            };
-            Choice { embedded: false, docker, report: with_why_not(report, embedded) }
-        }
-    }
-}
-
-/// Says of Docker why it is not the embedded engine.
-fn with_why_not(
-    docker: Result<EngineReport, EngineError>,
-    embedded: Option<Result<EngineReport, EngineError>>,
-) -> Result<EngineReport, EngineError> {
-    let why = match embedded {
-        None => return docker,
-        Some(Ok(report)) => report.refusals.join("; "),
-        Some(Err(error)) => error.to_string(),
-    };
-    match docker {
-        Ok(mut report) => {
-            report.facts.push(format!("the embedded engine can not be used here: {why}"));
-            Ok(report)
-        }
-        Err(EngineError::Unavailable(words)) => Err(EngineError::Unavailable(format!(
-            "{words}; and the embedded engine can not be used here: {why}"
-        ))),
-        Err(error) => Err(error),
+        EngineKind::Docker | EngineKind::Auto => match docker(config, dirs) {
+            Ok(engine) => {
+                let report = engine.check().await;
+                Choice { embedded: false, docker: Some(engine), report }
+            }
+            Err(error) => Choice { embedded: false, docker: None, report: Err(error) },
+        },
     }
 }
 
@@ -89,9 +54,7 @@ pub(super) async fn open(
     dirs: HostDirs,
     store: &dyn Store,
 ) -> anyhow::Result<Arc<dyn Engine>> {
-    let scratch = config.data.join("tmp").join("containers");
-    fs::create_dir_all(&scratch)
-        .with_context(|| format!("could not make {}", scratch.display()))?;
+    let scratch = oci::containers(&config.data);
     let Choice { embedded, docker, report } = choose(config, dirs.clone(), &scratch).await;
     match report {
         Ok(report) => {
@@ -109,16 +72,14 @@ pub(super) async fn open(
         Some(docker) => Arc::new(docker),
         None => one(embedded, config, dirs.clone())?,
     };
-    let mut elsewhere: HashMap<String, Vec<ContainerId>> = HashMap::new();
-    for attempt in store.unremoved().await? {
-        let id = ContainerId { install: store.install(), job: attempt.job, attempt: attempt.no };
-        if attempt.engine != engine.name() {
-            elsewhere.entry(attempt.engine).or_default().push(id);
-        }
-    }
-    let Some(ids) = elsewhere.remove(if embedded { "docker" } else { "oci" }) else {
+    let old = if embedded { "docker" } else { "oci" };
+    let left = store.unremoved().await?.into_iter().filter(|attempt| attempt.engine == old);
+    let ids: Vec<ContainerId> = left
+        .map(|it| ContainerId { install: store.install(), job: it.job, attempt: it.no })
+        .collect();
+    if ids.is_empty() {
         return Ok(engine);
-    };
+    }
     tracing::info!(engine = engine.name(), "{} attempts are still on another engine", ids.len());
     Ok(Arc::new(Several::new(engine, one(!embedded, config, dirs)?, ids)))
 }

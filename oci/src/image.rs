@@ -22,7 +22,6 @@ mod import;
 mod index;
 mod layers;
 mod limits;
-mod lock;
 mod name;
 mod pull;
 mod remove;
@@ -49,7 +48,8 @@ pub use self::{
     pull::PullOptions,
     remove::Removed,
 };
-use self::{error::Context, limits::Limits, lock::Lock};
+use self::{error::Context, limits::Limits};
+use crate::lock::Lock;
 
 /// The images of a data directory. Cloning is cheap, and any number of processes may have one of the
 /// same directory.

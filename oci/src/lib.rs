@@ -5,7 +5,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod causes;
 pub mod credentials;
 pub mod image;
+mod lock;
 pub mod netns;
 pub mod runtime;

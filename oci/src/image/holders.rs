@@ -5,7 +5,8 @@
 
 use std::{collections::BTreeSet, fs, io, path::PathBuf};
 
-use super::{Image, ImageError, Place, digest::Digest, error::Context, lock::Lock};
+use super::{Image, ImageError, Place, digest::Digest, error::Context};
+use crate::lock::Lock;
 
 impl Place {
     pub(super) fn hold(&self, image: &Image, holder: &str) -> Result<(), ImageError> {

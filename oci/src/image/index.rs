@@ -12,10 +12,10 @@ use super::{
     digest::{self, Digest},
     error::Context,
     layers::{Layer, digests_in},
-    lock::Lock,
     name,
     work::{Work, settle},
 };
+use crate::lock::Lock;
 
 /// An image that is here, unpacked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -14,10 +14,10 @@ use super::{
     error::Context,
     index::{is_there, write_durably},
     limits::Limits,
-    lock::Lock,
     unpack::{Unpacked, unpack},
     work::{Work, settle},
 };
+use crate::lock::Lock;
 
 /// What is known of an unpacked layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

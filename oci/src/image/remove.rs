@@ -13,10 +13,10 @@ use super::{
     ImageError, Place, digest,
     digest::Digest,
     error::Context,
-    lock::Lock,
     name,
     work::{Work, sweep},
 };
+use crate::lock::Lock;
 
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{ImageError, Place, digest::Digest, error::Context, lock::Lock};
+use super::{ImageError, Place, digest::Digest, error::Context};
+use crate::lock::Lock;
 
 /// The file with what the work counts on, a digest a line.
 const COUNTS_ON: &str = "layers";

@@ -35,7 +35,7 @@ use super::{
     log::{Stream, Writer},
     rootfs, spec,
 };
-use crate::netns;
+use crate::{causes::in_words, netns};
 
 /// What a helper has to say that is not its program's, in the container's directory.
 pub const LOG: &str = "helper.log";
@@ -230,20 +230,6 @@ fn wait(pid: i32) -> io::Result<i32> {
 fn ours(what: &str, error: &io::Error) -> Refusal {
     let for_good = error.kind() == ErrorKind::InvalidInput;
     Refusal { for_good, words: format!("could not make {what}: {error}") }
-}
-
-/// The whole chain: the runtime's outermost words say little.
-fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        source = error.source();
-    }
-    words
 }
 
 /// Whether a start failed for what the image is, and will again.

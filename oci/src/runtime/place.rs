@@ -1,16 +1,19 @@
 //! A container's directory, and what its files say.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, OpenOptions, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Identity, Request};
+use crate::lock::Lock;
+
+/// Held by a helper for as long as it lives.
+const LOCK: &str = "lock";
 
 /// A container's directory.
 #[derive(Debug, Clone)]
@@ -98,7 +101,6 @@ impl Place {
             return Ok(());
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(self.log())?;
-        File::create(self.file("lock"))?;
         self.write("request.json", request)
     }
 
@@ -138,22 +140,15 @@ impl Place {
     /// # Errors
     /// When the system can not say.
     pub fn is_held(&self) -> io::Result<bool> {
-        let lock = match File::open(self.file("lock")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            opened => opened?,
-        };
-        match flock(&lock, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(false),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
-            Err(error) => Err(error.into()),
+        match Lock::attempt_shared(&self.file(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            taken => Ok(taken?.is_none()),
         }
     }
 
     /// Holds it until what is returned is dropped. Waits for who looks, or holds it.
-    pub(super) fn hold(&self) -> io::Result<File> {
-        let lock = File::open(self.file("lock"))?;
-        flock(&lock, FlockOperation::LockExclusive)?;
-        Ok(lock)
+    pub(super) fn hold(&self) -> io::Result<Lock> {
+        Lock::exclusive(&self.file(LOCK))
     }
 
     /// Whether this is the one start of its life.

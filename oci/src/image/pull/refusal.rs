@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
-use crate::{credentials::Found, image::ImageError};
+use crate::{causes::causes, credentials::Found, image::ImageError};
 
 /// How much of a registry's own words is repeated.
 const MOST_WORDS: usize = 200;
@@ -177,10 +177,6 @@ fn quoted(words: &str) -> String {
     }
     let shown: String = words.chars().take(MOST_WORDS).collect();
     format!(" ({shown:?})")
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
 }
 
 /// The innermost cause says what happened, and no address with a secret in it.

@@ -2,9 +2,10 @@
 //!
 //! It never decides what a failure means for a container; it tells a daemon's answer from no answer.
 
-use std::{error::Error as _, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error, models::SystemInfo};
+use fileyard_oci::causes::in_words;
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{mounts::Ourselves, state};
@@ -144,7 +145,7 @@ impl From<Error> for Failure {
             Error::SocketNotFoundError(path) => {
                 Self::Away(format!("there is no socket {path}; is Docker installed and running?"))
             }
-            error => Self::Away(chain(&error)),
+            error => Self::Away(in_words(&error)),
         }
     }
 }
@@ -165,18 +166,4 @@ impl From<Failure> for EngineError {
             Failure::Away(words) => Self::Unavailable(words),
         }
     }
-}
-
-/// An error with everything that led to it, each cause once.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let words = next.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = next.source();
-    }
-    text
 }

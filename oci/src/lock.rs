@@ -15,32 +15,37 @@ use rustix::{
 
 /// Held until it is dropped.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub(crate) struct Lock(File);
 
 impl Lock {
     /// Waits until nobody else holds it.
-    pub(super) fn exclusive(path: &Path) -> io::Result<Self> {
+    pub(crate) fn exclusive(path: &Path) -> io::Result<Self> {
         Self::take(open(path)?, FlockOperation::LockExclusive)
     }
 
     /// Waits until nobody holds it alone.
-    pub(super) fn shared(path: &Path) -> io::Result<Self> {
+    pub(crate) fn shared(path: &Path) -> io::Result<Self> {
         Self::take(open(path)?, FlockOperation::LockShared)
     }
 
+    /// `None` when somebody holds it alone.
+    pub(crate) fn attempt_shared(path: &Path) -> io::Result<Option<Self>> {
+        unless_held(Self::take(open(path)?, FlockOperation::NonBlockingLockShared))
+    }
+
     /// `None` when somebody else holds it.
-    pub(super) fn attempt(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn attempt(path: &Path) -> io::Result<Option<Self>> {
         unless_held(Self::take(open(path)?, FlockOperation::NonBlockingLockExclusive))
     }
 
     /// The same of a directory.
-    pub(super) fn attempt_directory(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn attempt_directory(path: &Path) -> io::Result<Option<Self>> {
         unless_held(Self::take(File::open(path)?, FlockOperation::NonBlockingLockExclusive))
     }
 
     /// Whether it is still the lock that others find at its path: who removes a lock's file does so
     /// while it holds the lock.
-    pub(super) fn is_current(&self) -> io::Result<bool> {
+    pub(crate) fn is_current(&self) -> io::Result<bool> {
         Ok(self.0.metadata()?.nlink() > 0)
     }
 

@@ -109,6 +109,34 @@ macro_rules! engine_conformance {
     };
 }
 
+/// Removes what a failed test left on a real engine, with a runtime of its own: the test's is ending.
+pub struct CleanUp {
+    /// Asked for it.
+    pub engine: Arc<dyn Engine>,
+    /// Whose.
+    pub install: InstallId,
+    /// What the engine stands on, which goes last.
+    pub home: Box<dyn Send + Sync>,
+}
+
+impl Drop for CleanUp {
+    fn drop(&mut self) {
+        let (engine, install) = (Arc::clone(&self.engine), self.install);
+        let cleaner = std::thread::spawn(move || {
+            tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+                for left in engine.list(install).await.unwrap_or_default() {
+                    let _ = engine.remove(&left.id).await;
+                }
+                let Some(networks) = engine.networks() else { return };
+                for left in networks.list(install).await.unwrap_or_default() {
+                    let _ = networks.remove(&left).await;
+                }
+            });
+        });
+        let _ = cleaner.join();
+    }
+}
+
 impl Harness {
     /// A spec for a new job; its directories are made, its input holds `input`.
     pub fn spec_with_input(&self, command: &[&str], input: &str) -> ContainerSpec {

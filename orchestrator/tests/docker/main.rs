@@ -16,35 +16,14 @@ mod outside;
 use std::sync::Arc;
 
 use bollard::{Docker, query_parameters::RemoveImageOptions};
-use fileyard_orchestrator::engine::{Engine, HostDirs, conformance::Harness, docker::DockerEngine};
+use fileyard_orchestrator::engine::{
+    HostDirs,
+    conformance::{CleanUp, Harness},
+    docker::DockerEngine,
+};
 use fileyard_storage::id::InstallId;
 
 const DRILL: &str = "fileyard/drill:latest";
-
-/// Removes what a failed test left, with a runtime of its own: the test's is ending.
-struct CleanUp {
-    engine: Arc<DockerEngine>,
-    install: InstallId,
-    _home: tempfile::TempDir,
-}
-
-impl Drop for CleanUp {
-    fn drop(&mut self) {
-        let (engine, install) = (self.engine.clone(), self.install);
-        let cleaner = std::thread::spawn(move || {
-            tokio::runtime::Runtime::new().unwrap().block_on(async {
-                for left in engine.list(install).await.unwrap_or_default() {
-                    let _ = engine.remove(&left.id).await;
-                }
-                let networks = engine.networks().unwrap();
-                for left in networks.list(install).await.unwrap_or_default() {
-                    let _ = networks.remove(&left).await;
-                }
-            });
-        });
-        let _ = cleaner.join();
-    }
-}
 
 fn docker() -> (Harness, Arc<DockerEngine>) {
     let home = tempfile::tempdir().unwrap();
@@ -56,7 +35,7 @@ fn docker() -> (Harness, Arc<DockerEngine>) {
         image: DRILL.into(),
         forever: vec!["sleep".into(), "1h".into()],
         install,
-        guard: Box::new(CleanUp { engine: engine.clone(), install, _home: home }),
+        guard: Box::new(CleanUp { engine: engine.clone(), install, home: Box::new(home) }),
     };
     (harness, engine)
 }

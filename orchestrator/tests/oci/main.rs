@@ -16,7 +16,11 @@ use std::{
 };
 
 use fileyard_oci::image::{ImportOptions, Store, Tar};
-use fileyard_orchestrator::engine::{Engine, HostDirs, conformance::Harness, oci::OciEngine};
+use fileyard_orchestrator::engine::{
+    HostDirs,
+    conformance::{CleanUp, Harness},
+    oci::OciEngine,
+};
 use fileyard_storage::id::InstallId;
 
 const DRILL: &str = "fileyard/drill:latest";
@@ -34,27 +38,6 @@ impl Default for Home {
 impl Home {
     fn path(&self) -> &Path {
         self.0.path()
-    }
-}
-
-/// Removes what a failed test left, with a runtime of its own: the test's is ending.
-struct CleanUp {
-    engine: Arc<OciEngine>,
-    install: InstallId,
-    _home: Home,
-}
-
-impl Drop for CleanUp {
-    fn drop(&mut self) {
-        let (engine, install) = (self.engine.clone(), self.install);
-        let cleaner = std::thread::spawn(move || {
-            tokio::runtime::Runtime::new().unwrap().block_on(async {
-                for left in engine.list(install).await.unwrap_or_default() {
-                    let _ = engine.remove(&left.id).await;
-                }
-            });
-        });
-        let _ = cleaner.join();
     }
 }
 
@@ -77,7 +60,7 @@ fn oci_in(home: &Home) -> Harness {
         image: DRILL.into(),
         forever: vec!["sleep".into(), "1h".into()],
         install,
-        guard: Box::new(CleanUp { engine, install, _home: home.clone() }),
+        guard: Box::new(CleanUp { engine, install, home: Box::new(home.clone()) }),
     }
 }
 

@@ -5,6 +5,7 @@
 //! there by then is for the caller to remove.
 
 mod entries;
+mod node;
 mod path;
 mod stream;
 mod tree;

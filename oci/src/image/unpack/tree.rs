@@ -18,9 +18,9 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid,
-        chmodat, chownat, fchmod, fchown, fstatvfs, futimens, linkat, makedev, mkdirat, mknodat,
-        openat, openat2, readlinkat, statat, symlinkat, unlinkat, utimensat,
+        AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Timestamps, chmodat, chownat, fchmod,
+        fstatvfs, futimens, linkat, makedev, mknodat, openat, openat2, readlinkat, statat,
+        symlinkat, utimensat,
     },
     io::Errno,
 };
@@ -28,6 +28,7 @@ use tar::EntryType;
 
 use super::{
     entries::{Entry, damaged, sparse},
+    node::{clear, dress, is_free, make_directory, mode, owner, times},
     path::Inside,
     xattr,
 };
@@ -359,69 +360,6 @@ pub(in crate::image) fn keep_free(on: impl AsFd, bytes: u64) -> Result<(), Image
          fileyard image prune"
     );
     Err(ImageError::NoSpace(words))
-}
-
-/// A new directory, as its entry or its children have it later. In the place of a mark that hid the
-/// one below, it hides it too.
-fn make_directory(parent: &OwnedFd, name: &OsStr) -> Result<(), ImageError> {
-    let hides =
-        statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| is_whiteout(&stat));
-    clear(parent, name)?;
-    let mode = Mode::from_raw_mode(0o755);
-    mkdirat(parent, name, mode).map_err(io::Error::from)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = openat(parent, name, flags, Mode::empty()).map_err(io::Error::from)?;
-    // Whatever this process's umask is.
-    fchmod(&made, mode).map_err(io::Error::from)?;
-    if hides { xattr::make_opaque(&made) } else { Ok(()) }
-}
-
-/// Removes what an earlier entry left there.
-fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), ImageError> {
-    match unlinkat(parent, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR) => {}
-        Err(Errno::NAMETOOLONG) => return Err(damaged("its name is too long").into()),
-        Err(error) => return Err(io::Error::from(error).into()),
-    }
-    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
-        Err(Errno::NOTEMPTY | Errno::EXIST) => {
-            Err(damaged("it is there already, as a directory with something in it").into())
-        }
-        removed => Ok(removed.map_err(io::Error::from)?),
-    }
-}
-
-/// Owner before mode before attributes: each takes away something of those after it.
-fn dress(what: impl AsFd, entry: &Entry) -> Result<(), ImageError> {
-    let (user, group) = owner(entry);
-    let owned = fchown(&what, user, group).and_then(|()| fchmod(&what, mode(entry)));
-    owned.map_err(io::Error::from)?;
-    xattr::apply(what, entry)
-}
-
-fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
-    (Some(Uid::from_raw(entry.user)), Some(Gid::from_raw(entry.group)))
-}
-
-fn mode(entry: &Entry) -> Mode {
-    Mode::from_raw_mode(entry.mode)
-}
-
-fn times(entry: &Entry) -> Timestamps {
-    let (tv_sec, nanoseconds) = entry.modified;
-    let time = Timespec { tv_sec, tv_nsec: nanoseconds.into() };
-    Timestamps { last_access: time, last_modification: time }
-}
-
-fn is_whiteout(stat: &rustix::fs::Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
-}
-
-/// Nothing of this layer's is there.
-fn is_free(parent: &OwnedFd, name: &OsStr) -> bool {
-    let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
-    stat.map_or(true, |stat| is_whiteout(&stat))
 }
 
 /// How many directories a directory is in.

@@ -1,8 +1,9 @@
 //! The names by which an attempt's device on this host and the firewall's rules know each other.
 //!
-//! It is a bridge of Docker's or one end of a pair. Its name is at most 15 characters: `fy`, five that stand for the install, one for what it
-//! lets through, seven for the attempt. Rules name all devices of an install by how they begin, so
-//! that they stand before the first of them does, and one that is forgotten is denied everything.
+//! It is a bridge of Docker's or one end of a pair. Its name is at most 15 characters: `fy`, five
+//! that stand for the install, one for what it lets through, seven for the attempt. Rules name all
+//! devices of an install by how they begin, so that they stand before the first of them does, and one
+//! that is forgotten is denied everything.
 //! What is a bridge and what is a pair have different letters for the same install: where an earlier
 //! server had another engine, both are there for a while, each with rules of its own.
 

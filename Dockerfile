@@ -4,9 +4,12 @@ ARG FILEYARD_RUST=rust:1.95-bookworm
 ARG FILEYARD_DEBIAN=debian:bookworm-slim
 
 FROM ${FILEYARD_RUST} AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends libseccomp-dev
 WORKDIR /src
 COPY . .
-RUN script/bootstrap build && cargo build --release --locked --package fileyard
+# Alone in a directory: .cargo/config.toml says why.
+RUN mkdir -p .cargo/lib && ln -s /usr/lib/*-linux-gnu/libseccomp.a .cargo/lib/
+RUN cargo build --release --locked --package fileyard
 
 FROM ${FILEYARD_DEBIAN}
 # For a store that is spoken to over TLS.

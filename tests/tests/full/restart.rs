@@ -13,7 +13,7 @@ async fn a_drained_server_leaves_its_containers_to_the_next(on: On) {
     let yard = Yard::with_engine(on.open().await);
     let server = yard.start().await;
     let job =
-        server.accepted("drill/a.txt", "say started\nsleep 4s\nwrite a.txt x\nsay ended").await;
+        server.accepted("drill/a.txt", "say started\nsleep 8s\nwrite a.txt x\nsay ended").await;
     server.job_until(&job, "it runs", |job| job["phase"] == "running").await;
     until("it says so", LONG, async || (server.log(&job).await == "started\n").then_some(())).await;
     server.stop().await;

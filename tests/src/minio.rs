@@ -66,10 +66,12 @@ impl MinIo {
             .spawn()
             .expect("MinIO starts");
         self.child = Some(child);
-        let ready = format!("{}/minio/health/ready", self.endpoint());
-        until("MinIO is ready", LONG, async || {
-            let answer = reqwest::get(&ready).await.ok()?;
-            answer.status().is_success().then_some(())
+        // Its own word for being ready comes before its objects are there, and so do 503s. Whoever
+        // asks without a key is refused once they are.
+        let bucket = format!("{}/{BUCKET}", self.endpoint());
+        until("MinIO has its objects", LONG, async || {
+            let answer = reqwest::get(&bucket).await.ok()?;
+            (answer.status() == reqwest::StatusCode::FORBIDDEN).then_some(())
         })
         .await;
     }

@@ -20,11 +20,16 @@ const SETTLE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     disk: Disk,
-    shares: Arc<Mutex<HashMap<ContainerId, Share>>>,
-    /// When the last one that had to go had ended, and how long the removal of its files is waited
-    /// for before another has to.
-    left: Arc<Mutex<Option<Instant>>>,
+    known: Arc<Mutex<Known>>,
+    /// How long the removal of files is waited for before another has to go.
     settle: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    shares: HashMap<ContainerId, Share>,
+    /// When the last one that had to go had ended.
+    left: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -42,25 +47,16 @@ pub(crate) struct Watched {
 
 impl Guard {
     pub(crate) fn new(disk: Disk) -> Self {
-        Self { disk, shares: Arc::default(), left: Arc::default(), settle: SETTLE }
+        Self { disk, known: Arc::default(), settle: SETTLE }
     }
 
     pub(crate) fn watch(&self, id: ContainerId) -> Watched {
-        self.shares().insert(id, Share::default());
+        self.known().shares.insert(id, Share::default());
         Watched { guard: self.clone(), id }
     }
 
-    /// Whether the room of one that went may still be on its way.
-    fn is_settling(&self) -> bool {
-        self.left().is_some_and(|at| at.elapsed() < self.settle)
-    }
-
-    fn left(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn shares(&self) -> MutexGuard<'_, HashMap<ContainerId, Share>> {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,10 +64,11 @@ impl Watched {
     /// It has so much now; whether it is the one that has to go, so that others may stay.
     pub(crate) fn has_to_go(&self, allocated: u64) -> bool {
         let exhausted = self.guard.disk.is_exhausted();
-        let mut shares = self.guard.shares();
-        let mine = shares.entry(self.id).or_default();
-        mine.allocated = allocated;
-        if !exhausted || allocated == 0 || self.guard.is_settling() {
+        let Known { shares, left } = &mut *self.guard.known();
+        shares.entry(self.id).or_default().allocated = allocated;
+        // The room of one that went may still be on its way.
+        let settling = left.is_some_and(|at| at.elapsed() < self.guard.settle);
+        if !exhausted || allocated == 0 || settling {
             return false;
         }
         let others = shares.iter().filter(|(id, _)| **id != self.id);
@@ -88,8 +85,9 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        if self.guard.shares().remove(&self.id).is_some_and(|share| share.told) {
-            *self.guard.left() = Some(Instant::now());
+        let mut known = self.guard.known();
+        if known.shares.remove(&self.id).is_some_and(|share| share.told) {
+            known.left = Some(Instant::now());
         }
     }
 }

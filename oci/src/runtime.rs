@@ -25,6 +25,7 @@ mod place;
 mod remove;
 mod request;
 mod rootfs;
+mod sealed;
 mod spec;
 
 pub use self::{

@@ -4,8 +4,10 @@
 package main
 
 const (
-	sysBpf           = 321
-	sysIoUringSetup  = 425
-	sysPerfEventOpen = 298
-	sysUserfaultfd   = 323
+	sysBpf            = 321
+	sysIoUringSetup   = 425
+	sysPerfEventOpen  = 298
+	sysUserfaultfd    = 323
+	sysOpenByHandleAt = 304
+	sysSetns          = 308
 )

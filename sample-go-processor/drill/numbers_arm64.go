@@ -4,8 +4,10 @@
 package main
 
 const (
-	sysBpf           = 280
-	sysIoUringSetup  = 425
-	sysPerfEventOpen = 241
-	sysUserfaultfd   = 282
+	sysBpf            = 280
+	sysIoUringSetup   = 425
+	sysPerfEventOpen  = 241
+	sysUserfaultfd    = 282
+	sysOpenByHandleAt = 265
+	sysSetns          = 268
 )

@@ -15,7 +15,6 @@ func trySyscalls() map[string]string {
 	const (
 		sessionKeyring = ^uintptr(2) // KEY_SPEC_SESSION_KEYRING, -3
 		processKeyring = ^uintptr(1) // KEY_SPEC_PROCESS_KEYRING, -2
-		ptraceSeize    = 0x4206      // attaches without stopping
 		cloneNewUser   = 0x10000000
 		cloneNewMounts = 0x00020000
 		privateMounts  = syscall.MS_REC | syscall.MS_PRIVATE
@@ -69,7 +68,7 @@ func errnoName(errno syscall.Errno) string {
 		syscall.EINVAL: "EINVAL", syscall.EROFS: "EROFS", syscall.ENOSPC: "ENOSPC", syscall.ESRCH: "ESRCH",
 		syscall.ENETUNREACH: "ENETUNREACH", syscall.EHOSTUNREACH: "EHOSTUNREACH", syscall.ECONNREFUSED: "ECONNREFUSED",
 		syscall.ETIMEDOUT: "ETIMEDOUT", syscall.EAGAIN: "EAGAIN", syscall.EUSERS: "EUSERS", syscall.ENOTDIR: "ENOTDIR",
-		syscall.EDQUOT: "EDQUOT", syscall.EAFNOSUPPORT: "EAFNOSUPPORT", syscall.ENODEV: "ENODEV", syscall.ENXIO: "ENXIO",
+		syscall.EDQUOT: "EDQUOT", syscall.ETXTBSY: "ETXTBSY", syscall.EAFNOSUPPORT: "EAFNOSUPPORT", syscall.ENODEV: "ENODEV", syscall.ENXIO: "ENXIO",
 	}
 	if name, known := names[errno]; known {
 		return name

@@ -56,6 +56,7 @@ func verbs() []verb {
 		{"resolve", "NAME", "say which addresses a name has; then go on", sayResolve},
 		{"listen", "PORT", "answer connections and datagrams there, and say on which address; then go on", listen},
 		{"probe", "", "say what this container may do, as JSON, and write it as result.json", probe},
+		{"escape", "", "try known ways out of a container, say what stopped each, as JSON, and write it as result.json", escape},
 	}
 }
 

@@ -77,6 +77,15 @@ impl Cgroups {
         Path::new("/").join(PARENT).join(name)
     }
 
+    /// Where a container finds its groups, what lies in another first.
+    pub(super) fn shown(&self) -> Vec<PathBuf> {
+        let mut shown = self.roots.clone();
+        if !self.unified {
+            shown.push(ROOT.into());
+        }
+        shown
+    }
+
     /// How many processes of the container the kernel killed for memory.
     ///
     /// # Errors

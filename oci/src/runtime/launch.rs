@@ -3,9 +3,10 @@
 use std::{
     fs::{self, OpenOptions},
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd, OwnedFd},
     path::PathBuf,
     process::Stdio,
+    sync::{Arc, OnceLock},
 };
 
 use tokio::{
@@ -16,12 +17,15 @@ use tokio::{
 use super::{
     Place,
     helper::{LOG, RUNNING},
+    sealed::sealed,
 };
 
 /// Starts helpers.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     program: PathBuf,
+    /// The same, once it was needed.
+    sealed: Arc<OnceLock<Result<OwnedFd, String>>>,
 }
 
 /// A helper that was started. Dropping this does nothing to it.
@@ -36,7 +40,7 @@ impl Launcher {
     /// told `container DIRECTORY`.
     #[must_use]
     pub fn new(program: PathBuf) -> Self {
-        Self { program }
+        Self { program, sealed: Arc::default() }
     }
 
     /// Starts the container in this place; `network` is its namespace, where the request says that it
@@ -46,7 +50,14 @@ impl Launcher {
     /// When the process can not be started; the container was not started then.
     pub fn launch(&self, place: &Place, network: Option<OwnedFd>) -> io::Result<Launched> {
         let words = OpenOptions::new().append(true).create(true).open(place.file(LOG))?;
-        let mut child = Command::new(&self.program)
+        let program = self.sealed.get_or_init(|| {
+            let words =
+                |error| format!("could not mount {} read-only: {error}", self.program.display());
+            sealed(&self.program).map_err(words)
+        });
+        let program = program.as_ref().map_err(|words| io::Error::other(words.clone()))?;
+        // The child has it under the same number, until it becomes the helper.
+        let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0("fileyard")
             .arg("container")
             .arg(place.path())

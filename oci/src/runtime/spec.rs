@@ -3,7 +3,7 @@
 //! Pure, apart from where things are mounted: the same request is the same bundle. Mounts, masked
 //! and read-only paths are Docker's (<https://github.com/moby/moby/blob/v20.10.24/oci/defaults.go>).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -53,11 +53,17 @@ pub(super) fn spec(request: &Request, root: &Root, cgroups: &Cgroups) -> Value {
                 "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
                 "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
             ],
-            "readonlyPaths": [
-                "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-            ],
+            "readonlyPaths": read_only(cgroups),
         },
     })
+}
+
+/// Control groups among them: of v1's mounts the runtime does not heed that they are to be read-only,
+/// and root in a container owns the files of its own group.
+fn read_only(cgroups: &Cgroups) -> Vec<PathBuf> {
+    let kernel = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+    let kernel = kernel.map(|name| Path::new("/proc").join(name));
+    kernel.into_iter().chain(cgroups.shown()).collect()
 }
 
 /// The runtime takes a masked comparison's mask for its value and its value for the mask, so that

@@ -12,13 +12,15 @@ use tokio::net::TcpListener;
 use crate::{
     daemon, docker,
     outside::{
-        EGRESS, Host, LISTENER, Neighbour, addresses, attempt, elsewhere, end,
+        EGRESS, Host, Neighbour, addresses, attempt, elsewhere, end,
         filter::{Open, flush, no_rules_are_left_of, rules_of},
         found,
         internet::{ANSWER, Internet, PRIVATE, SITE},
         networks, nothing_was_reached,
     },
 };
+
+const LISTENER: Reach = Reach { listener: Some(8788), internet: false };
 
 /// Another attempt's container, its address, and its gateway.
 async fn neighbour(it: &Harness, reach: Reach) -> (ContainerSpec, Ipv4Addr, IpAddr) {

@@ -49,6 +49,24 @@ async fn another_engine_on_the_same_directory_goes_on_with_it() {
     assert_eq!(groups(&spec.id.to_string()), 0);
 }
 
+/// Root in a container would be the owner of that file: see `oci/src/runtime/sealed.rs`.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_can_write_to_our_own_program_by_way_of_a_container_s_first_process() {
+    let home = Home::default();
+    let it = oci_in(&home);
+    let spec = it.endless(&["say", "ready"]);
+    it.engine.start(&spec).await.unwrap();
+    it.says(&spec.id, "ready").await;
+    for whose in ["init", "helper"] {
+        let pid = pid(&home, &spec.id.to_string(), whose).as_raw_nonzero();
+        // While it is run the kernel lets nobody write to it anyway, and this for as long as it is open.
+        let mount = rustix::fs::statvfs(format!("/proc/{pid}/exe")).unwrap();
+        assert!(mount.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY), "{whose}");
+    }
+    it.remove(&spec).await;
+    it.leaves_nothing().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_helper_that_is_killed_takes_its_container_with_it() {
     let home = Home::default();

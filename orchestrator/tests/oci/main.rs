@@ -1,12 +1,16 @@
 //! The embedded engine on this machine's kernel, with the drill image that `script/sample` packs.
 //!
-//! It needs root and control groups, and a built fileyard (FILEYARD_TEST_BIN) to start helpers from.
+//! It needs root, control groups, `iptables` and a host that forwards packets, and a built fileyard (FILEYARD_TEST_BIN) to start helpers from.
 //! Each test has a data directory and an install of its own, and leaves no container behind even
 //! when it fails.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod escapes;
 mod life;
+mod network;
+#[path = "../outside/mod.rs"]
+mod outside;
 mod parity;
 
 use std::{
@@ -19,6 +23,7 @@ use fileyard_oci::image::{ImportOptions, Store, Tar};
 use fileyard_orchestrator::engine::{
     HostDirs,
     conformance::{CleanUp, Harness},
+    docker::DockerEngine,
     oci::OciEngine,
 };
 use fileyard_storage::id::InstallId;
@@ -41,18 +46,26 @@ impl Home {
     }
 }
 
-/// An engine on this data directory, which has the drill's image afterwards.
-fn oci_in(home: &Home) -> Harness {
+/// An engine on this data directory.
+fn engine_in(home: &Home) -> OciEngine {
     let dirs = HostDirs::new(home.path().join("tmp").join("attempts"), None);
     let helper = env::var_os("FILEYARD_TEST_BIN").expect("FILEYARD_TEST_BIN names a fileyard");
+    OciEngine::new(home.path(), dirs, PathBuf::from(helper)).unwrap()
+}
+
+/// One that has the drill's image.
+fn oci_in(home: &Home) -> Harness {
+    oci_on(home, engine_in(home))
+}
+
+/// The same, by an engine that a story made.
+fn oci_on(home: &Home, engine: OciEngine) -> Harness {
     let images = Store::open(&home.path().join("images")).unwrap();
     if images.find(DRILL).unwrap().is_none() {
-        let packed =
-            env::var_os("FILEYARD_TEST_IMAGES").expect("FILEYARD_TEST_IMAGES is a directory");
-        let tar = PathBuf::from(packed).join("drill.tar");
-        images.import(Tar::File(&tar), &ImportOptions::default()).unwrap();
+        images
+            .import(Tar::File(&self::images().join("drill.tar")), &ImportOptions::default())
+            .unwrap();
     }
-    let engine = OciEngine::new(home.path(), dirs, PathBuf::from(helper)).unwrap();
     let engine = Arc::new(engine);
     let install = InstallId::new();
     Harness {
@@ -61,6 +74,25 @@ fn oci_in(home: &Home) -> Harness {
         forever: vec!["sleep".into(), "1h".into()],
         install,
         guard: Box::new(CleanUp { engine, install, home: Box::new(home.clone()) }),
+    }
+}
+
+/// Where `script/sample` has packed its images.
+fn images() -> PathBuf {
+    env::var_os("FILEYARD_TEST_IMAGES").expect("FILEYARD_TEST_IMAGES is a directory").into()
+}
+
+/// The Docker engine of this machine, for what is to be the same on both.
+fn docker_beside() -> Harness {
+    let home = tempfile::tempdir().unwrap();
+    let engine = DockerEngine::new("", HostDirs::new(home.path().to_owned(), None)).unwrap();
+    let (engine, install) = (Arc::new(engine), InstallId::new());
+    Harness {
+        engine: engine.clone(),
+        image: DRILL.into(),
+        forever: Vec::new(),
+        install,
+        guard: Box::new(CleanUp { engine, install, home: Box::new(home) }),
     }
 }
 

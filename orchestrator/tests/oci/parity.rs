@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use fileyard_orchestrator::engine::{HostDirs, conformance::Harness, docker::DockerEngine};
-use fileyard_storage::id::InstallId;
+use fileyard_orchestrator::engine::conformance::Harness;
 use serde_json::Value;
 
-use crate::{DRILL, Home, oci_in};
+use crate::{Home, docker_beside, oci_in};
 
 /// Where answers may differ, and why.
 const DIFFERENT: [&str; 6] = [
@@ -48,16 +47,7 @@ async fn answers(it: &Harness) -> BTreeMap<String, String> {
 async fn a_program_can_tell_neither_engine_by_its_rights() {
     let home = Home::default();
     let here = answers(&oci_in(&home)).await;
-    let dir = tempfile::tempdir().unwrap();
-    let docker = DockerEngine::new("", HostDirs::new(dir.path().to_owned(), None)).unwrap();
-    let docker = Harness {
-        engine: std::sync::Arc::new(docker),
-        image: DRILL.into(),
-        forever: Vec::new(),
-        install: InstallId::new(),
-        guard: Box::new(()),
-    };
-    let there = answers(&docker).await;
+    let there = answers(&docker_beside()).await;
     assert!(here.len() > 30, "{here:?}");
     let differ: Vec<String> = here
         .keys()

@@ -18,7 +18,6 @@ use fileyard_orchestrator::engine::{
 };
 use tokio::net::{TcpListener, UdpSocket};
 
-pub(crate) const LISTENER: Reach = Reach { listener: Some(8788), internet: false };
 pub(crate) const EGRESS: Reach = Reach { listener: None, internet: true };
 
 /// An attempt with a network, about to run these verbs; and its gateway.

@@ -145,6 +145,16 @@ docker_arch() {
 
 need_go() { have go || die "Go is missing: run script/bootstrap go"; }
 
+# need_fileyard: sets $fileyard, the program that was built last.
+need_fileyard() {
+  local program
+  fileyard=
+  for program in "$target"/{release,debug}/fileyard; do
+    if [ -x "$program" ] && [ "$program" -nt "$fileyard" ]; then fileyard=$program; fi
+  done
+  [ -n "$fileyard" ] || die "fileyard is not built: run cargo build --release"
+}
+
 # need_chromium: sets $chromium.
 need_chromium() {
   for chromium in chromium chromium-browser google-chrome; do
@@ -161,7 +171,8 @@ minio_secret=${MINIO_ROOT_PASSWORD:-fileyard-secret}
 # need_minio: sets $minio, built on first use.
 need_minio() { minio=$("$root/script/minio" build); }
 
-minio_answers() { curl -fsS --max-time 5 "http://127.0.0.1:$1/minio/health/ready"; }
+# Its own word for being ready comes before its objects are there: whoever asks without a key is refused once they are.
+minio_answers() { [ "$(curl -sS --max-time 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$1/")" = 403 ]; }
 
 # start_minio DIR PORT: on loopback only, until the script ends.
 start_minio() {
@@ -187,7 +198,7 @@ make_bucket() {
 # ---- Registry --------------------------------------------------------------------------------------------------
 
 registry_user=fileyard
-registry_password=fileyard-secret
+registry_password='fileyard-secret'
 
 registry_answers() { curl -fsS --max-time 5 --user "$registry_user:$registry_password" "http://127.0.0.1:$1/v2/"; }
 

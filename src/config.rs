@@ -68,7 +68,7 @@ pub(crate) struct EngineConfig {
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum EngineKind {
-    /// Docker, in this version.
+    /// The embedded one where it can do what is asked, else a Docker daemon.
     #[default]
     Auto,
     /// A Docker daemon.

@@ -148,6 +148,8 @@ pub struct EngineReport {
     pub facts: Vec<String>,
     /// What it cannot do that jobs can do without: limits that have no effect.
     pub warnings: Vec<String>,
+    /// What some processor asks for and can not have on it: jobs of others can run.
+    pub lacks: Vec<String>,
     /// Why no job can run on it. Empty when they can.
     pub refusals: Vec<String>,
 }

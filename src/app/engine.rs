@@ -32,18 +32,71 @@ pub(crate) struct Choice {
 /// Looks which engine it is to be. Containers that show it are made below `scratch`, and removed.
 pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> Choice {
     match config.engine.kind {
-        EngineKind::Oci => {
-            let egress = config.needs_egress().then_some(config.urls.networks);
-            let report = oci::check(scratch, Path::new(OURSELVES), egress).await;
-            Choice { embedded: true, docker: None, report }
-        }
-        EngineKind::Docker | EngineKind::Auto => match docker(config, dirs) {
-            Ok(engine) => {
-                let report = engine.check().await;
-                Choice { embedded: false, docker: Some(engine), report }
+        EngineKind::Oci => our_own(config, scratch).await,
+        EngineKind::Docker => a_daemon(config, dirs).await,
+        EngineKind::Auto => {
+            let own = our_own(config, scratch).await;
+            match own.lacking() {
+                None => own,
+                Some(lack) => rather(own, a_daemon(config, dirs).await, &lack),
             }
-            Err(error) => Choice { embedded: false, docker: None, report: Err(error) },
-        },
+        }
+    }
+}
+
+/// Docker where it can do more than our own, which lacks something. Of two that can do nothing it is
+/// Docker that is waited for: a daemon may still be started.
+fn rather(own: Choice, mut docker: Choice, lack: &str) -> Choice {
+    let own_runs = own.report.as_ref().is_ok_and(|report| report.refusals.is_empty());
+    let both = |words: &str| format!("{words}; and fileyard's own engine: {lack}");
+    match &mut docker.report {
+        Ok(report) if report.refusals.is_empty() => {
+            report.facts.push(format!("and not fileyard's own engine: {lack}"));
+            docker
+        }
+        _ if own_runs => own,
+        Ok(report) => {
+            report.refusals.push(format!("and fileyard's own engine: {lack}"));
+            docker
+        }
+        Err(EngineError::Unavailable(words)) => {
+            *words = both(words);
+            docker
+        }
+        Err(error) => {
+            *error = EngineError::Trouble(both(&error.to_string()));
+            docker
+        }
+    }
+}
+
+async fn our_own(config: &Config, scratch: &Path) -> Choice {
+    let egress = config.needs_egress().then_some(config.urls.networks);
+    let report = oci::check(scratch, Path::new(OURSELVES), egress).await;
+    Choice { embedded: true, docker: None, report }
+}
+
+async fn a_daemon(config: &Config, dirs: HostDirs) -> Choice {
+    match docker(config, dirs) {
+        Ok(engine) => {
+            let report = engine.check().await;
+            Choice { embedded: false, docker: Some(engine), report }
+        }
+        Err(error) => Choice { embedded: false, docker: None, report: Err(error) },
+    }
+}
+
+impl Choice {
+    /// What it can not do of all that is asked.
+    fn lacking(&self) -> Option<String> {
+        match &self.report {
+            Ok(report) => {
+                let lacks: Vec<&str> =
+                    report.refusals.iter().chain(&report.lacks).map(String::as_str).collect();
+                (!lacks.is_empty()).then(|| lacks.join("; "))
+            }
+            Err(error) => Some(error.to_string()),
+        }
     }
 }
 
@@ -59,7 +112,7 @@ pub(super) async fn open(
     match report {
         Ok(report) => {
             tracing::info!(engine = report.engine, facts = report.facts.join("; "), "containers");
-            for warning in &report.warnings {
+            for warning in report.lacks.iter().chain(&report.warnings) {
                 tracing::warn!(engine = report.engine, "{warning}");
             }
             if !report.refusals.is_empty() {

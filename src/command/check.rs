@@ -227,7 +227,8 @@ fn engine_in_words(found: EngineReport) -> Part {
         message = format!("{message}; {refusal}");
     }
     let ok = found.refusals.is_empty();
-    Part { part: "engine", ok, message, warnings: found.warnings }
+    let warnings = [found.lacks, found.warnings].concat();
+    Part { part: "engine", ok, message, warnings }
 }
 
 impl Report {

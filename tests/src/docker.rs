@@ -4,11 +4,15 @@ use std::collections::HashMap;
 
 use bollard::{
     Docker,
+    auth::DockerCredentials,
+    errors::Error,
     query_parameters::{
         InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
-        RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+        PushImageOptions, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+        TagImageOptions,
     },
 };
+use futures::TryStreamExt;
 
 /// The engine that the stories share with whoever else uses it.
 pub const HOST: &str = "unix:///var/run/docker.sock";
@@ -67,14 +71,19 @@ async fn networks_labelled(label: String) -> Vec<String> {
     found.into_iter().filter_map(|network| network.name).collect()
 }
 
-/// What the engine has written down of a container's log, in bytes on its disk.
+/// What the engine has written down of a container's log, in bytes on its disk: nothing any more of
+/// one that has gone since it was listed.
 ///
 /// # Panics
 /// When the engine does not answer.
 pub async fn log_on_disk(id: &str) -> u64 {
     let docker = connect().negotiate_version().await.expect("Docker answers");
     let found = docker.inspect_container(id, None::<InspectContainerOptions>).await;
-    let path = found.expect("the container is there").log_path.unwrap_or_default();
+    let path = match found {
+        Ok(found) => found.log_path.unwrap_or_default(),
+        Err(Error::DockerResponseServerError { status_code: 404, .. }) => return 0,
+        Err(error) => panic!("Docker answers: {error}"),
+    };
     let Some(dir) = std::path::Path::new(&path).parent() else { return 0 };
     let logs = std::fs::read_dir(dir).into_iter().flatten().flatten();
     logs.filter(|entry| entry.file_name().to_string_lossy().contains(".log"))
@@ -93,6 +102,25 @@ pub async fn variable(id: &str, name: &str) -> String {
     let config = found.expect("the container is there").config.unwrap_or_default();
     let value = |line: String| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned());
     config.env.unwrap_or_default().into_iter().find_map(value).expect("the variable is there")
+}
+
+/// Puts an image that the engine has into a registry, as `to`, a name without a tag.
+///
+/// # Panics
+/// When either does not take part.
+pub async fn push(image: &str, to: &str, user: &str, password: &str) {
+    let docker = connect().negotiate_version().await.expect("Docker answers");
+    let tag = TagImageOptions { repo: Some(to.to_owned()), tag: Some("latest".into()) };
+    docker.tag_image(image, Some(tag)).await.expect("the image is there");
+    let credentials = DockerCredentials {
+        username: Some(user.into()),
+        password: Some(password.into()),
+        ..DockerCredentials::default()
+    };
+    let options = PushImageOptions { tag: Some("latest".into()), ..PushImageOptions::default() };
+    let pushed = docker.push_image(to, Some(options), Some(credentials));
+    pushed.try_collect::<Vec<_>>().await.expect("the registry takes it");
+    remove_image(&format!("{to}:latest"));
 }
 
 /// Removes every container and network of this install, running or not; for a story's end.

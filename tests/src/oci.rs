@@ -10,19 +10,41 @@ use serde_json::Value;
 
 use crate::{binary, docker::Container, yard::program};
 
-/// Puts the images that `script/sample` packs into the store of a data directory.
-///
-/// # Panics
-/// When they are not there, or can not be put there.
-pub fn import(dir: &Path, data: &Path) {
-    let images = std::env::var_os("FILEYARD_TEST_IMAGES").map(PathBuf::from);
-    let images = images.unwrap_or_else(|| binary::root().join("target/images"));
-    for image in ["drill", "sample"] {
+/// An image in a file, and how it is imported.
+#[derive(Debug)]
+pub(crate) struct Image {
+    tar: PathBuf,
+    options: Vec<String>,
+}
+
+impl Image {
+    /// One that `script/sample` packs.
+    pub(crate) fn packed(name: &str) -> Self {
+        Self { tar: images().join(format!("{name}.tar")), options: Vec::new() }
+    }
+
+    /// One that `script/examples` makes: a root file system, which has no name of its own.
+    pub(crate) fn of_example(name: &str) -> Self {
+        let tag = format!("--tag=fileyard/example-{name}");
+        let options = vec![tag, "--env=LANG=C.UTF-8".into()];
+        Self { tar: images().join(format!("examples/{name}.tar")), options }
+    }
+
+    /// Puts it into the store of a data directory.
+    ///
+    /// # Panics
+    /// When it is not there, or can not be put there.
+    pub(crate) fn import(&self, dir: &Path, data: &Path) {
         let mut import = program(dir);
-        import.args(["image", "import"]).arg(images.join(format!("{image}.tar")));
-        let done = import.arg("--data").arg(data).output().expect("the program runs");
+        import.args(["image", "import"]).arg(&self.tar).args(&self.options).arg("--data").arg(data);
+        let done = import.output().expect("the program runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
+}
+
+fn images() -> PathBuf {
+    let images = std::env::var_os("FILEYARD_TEST_IMAGES").map(PathBuf::from);
+    images.unwrap_or_else(|| binary::root().join("target/images"))
 }
 
 /// Every container of a data directory.
@@ -70,8 +92,9 @@ pub fn leftovers(install: &str, data: &Path) -> Vec<String> {
         left.push(format!("{name} still holds an image"));
     }
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let shown = data.display().to_string();
-    let mounts = mounts.lines().filter(|line| line.contains(&shown));
+    // Below it: the directory itself may be a story's own small disk.
+    let below = format!("{}/", data.display());
+    let mounts = mounts.lines().filter(|line| line.contains(&below));
     left.extend(mounts.map(|line| format!("the mount {line}")));
     left.extend(of_containers(data).iter().map(|pid| format!("the process {pid}")));
     left

@@ -27,6 +27,26 @@ pub fn fileyard(dir: &Path, args: &[&str]) -> String {
     said(program(dir).args(args), args)
 }
 
+/// The same command, run by another one: `setpriv`, `unshare`.
+///
+/// # Panics
+/// When there is no other one.
+#[must_use]
+pub fn through(words: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(words[0]);
+    outer.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        outer.current_dir(dir);
+    }
+    outer
+}
+
 fn said(command: &mut Command, args: &[&str]) -> String {
     let Output { status, stdout, stderr } =
         command.stdin(Stdio::null()).output().expect("the program is there");

@@ -15,7 +15,7 @@ use crate::{
     docker::{self, Container},
     firewall,
     minio::MinIo,
-    oci,
+    oci::{self, Image},
     rows::Rows,
     server::{Process, Server},
 };
@@ -29,6 +29,7 @@ pub struct Yard {
     sections: Vec<(String, String)>,
     environment: Vec<(String, String)>,
     engine: Engine,
+    images: Vec<Image>,
     file: Option<PathBuf>,
     starts: AtomicU32,
 }
@@ -88,6 +89,7 @@ impl Yard {
             sections: Vec::new(),
             environment: Vec::new(),
             engine: Engine::None,
+            images: Vec::new(),
             file: None,
             starts: AtomicU32::new(0),
         };
@@ -97,16 +99,16 @@ impl Yard {
         )
     }
 
-    /// With the engine that `FILEYARD_TEST_ENGINE` names, `docker` or `oci`, and the two images that
-    /// `script/sample` builds as processors: what is true of one is true of the other.
+    /// With the engine that `FILEYARD_TEST_ENGINE` names, `docker` or else `oci`, and the two images
+    /// that `script/sample` builds as processors: what is true of one is true of the other.
     ///
     /// # Panics
     /// When it names another.
     #[must_use]
     pub fn with_engine(store: Store) -> Self {
         match std::env::var("FILEYARD_TEST_ENGINE").as_deref() {
-            Err(_) | Ok("docker") => Self::with_docker(store),
-            Ok("oci") => Self::with_oci(store),
+            Err(_) | Ok("oci") => Self::with_oci(store),
+            Ok("docker") => Self::with_docker(store),
             Ok(other) => panic!("FILEYARD_TEST_ENGINE={other}: it is docker or oci"),
         }
     }
@@ -116,7 +118,7 @@ impl Yard {
     pub fn with_oci(store: Store) -> Self {
         let mut yard = Self::new().on(store).processors();
         yard.engine = Engine::Oci;
-        oci::import(yard.path(), &yard.data());
+        yard.images.extend(["drill", "sample"].map(Image::packed));
         yard.section("engine", "kind = \"oci\"")
     }
 
@@ -130,13 +132,25 @@ impl Yard {
         yard.section("engine", &format!("kind = \"docker\"\ndocker_host = \"{host}\""))
     }
 
-    /// With the config of one of `examples/`, exactly as it is there, and the Docker engine.
+    /// With the config of one of `examples/`, exactly as it is there, on the engine that it finds for
+    /// itself; where `FILEYARD_TEST_ENGINE` asks for Docker, on that.
     #[must_use]
     pub fn of_example(name: &str) -> Self {
-        let mut yard = Self::new();
-        yard.engine = Engine::Docker;
+        let mut yard = Self::with_engine(Store::Local).with_example(name);
         yard.file = Some(binary::root().join("examples").join(name).join("fileyard.toml"));
+        if yard.engine == Engine::Docker {
+            yard = yard.env("FILEYARD_ENGINE__KIND", "docker");
+        }
         yard
+    }
+
+    /// With the image of one of `examples/`, wherever its engine has images.
+    #[must_use]
+    pub fn with_example(mut self, name: &str) -> Self {
+        if self.engine == Engine::Oci {
+            self.images.push(Image::of_example(name));
+        }
+        self
     }
 
     /// With those processors, whatever the engine.
@@ -300,7 +314,12 @@ impl Yard {
         self.command("check")
     }
 
+    /// What it is to have of images goes in with the first command: whatever a story mounts as its data
+    /// directory is there by then.
     fn command(&self, verb: &str) -> Command {
+        if !self.images.is_empty() && !self.data().join("images").exists() {
+            self.images.iter().for_each(|image| image.import(self.path(), &self.data()));
+        }
         let mut command = program(self.path());
         command.arg(verb).arg("--config");
         if let Some(file) = &self.file {

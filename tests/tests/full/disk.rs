@@ -48,7 +48,7 @@ async fn a_full_disk_refuses_and_delays_and_is_over_by_itself() {
         .top("min_free = \"64MiB\"")
         .processor("one", "image = \"fileyard/drill:latest\"\npull = \"never\"\nconcurrency = 1");
     let data = yard.data();
-    let disk = Disk::mount(&data, "192m");
+    let disk = Disk::mount(&data, "512m");
     let server = yard.start().await;
     let runs = server.accepted("one/a.txt", "say started\nsleep 8s\nwrite a.txt x").await;
     server.job_until(&runs, "it runs", |job| job["phase"] == "running").await;
@@ -85,7 +85,7 @@ async fn a_full_disk_refuses_and_delays_and_is_over_by_itself() {
 async fn when_all_but_nothing_is_left_whoever_has_written_most_is_stopped() {
     let yard = Yard::with_engine(Store::Local).top("min_free = \"64MiB\"");
     let data = yard.data();
-    let disk = Disk::mount(&data, "192m");
+    let disk = Disk::mount(&data, "512m");
     let server = yard.start().await;
     let small = server.accepted("drill/a.txt", "fill a 4MiB\nsleep 3s\nsay full\nsleep 40s").await;
     let large = server.accepted("drill/b.txt", "fill b 24MiB\nsleep 3s\nsay full\nwait").await;

@@ -21,6 +21,7 @@ macro_rules! on_both_stores {
 }
 
 mod browser;
+mod choice;
 mod compose;
 mod crash;
 mod cuts;
@@ -38,6 +39,8 @@ mod polls;
 mod refused;
 mod restart;
 mod room;
+mod soak;
 mod strangers;
+mod systems;
 mod trouble;
 mod urls;

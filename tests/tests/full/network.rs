@@ -1,11 +1,10 @@
 //! A processor with the internet: its attempt's network and rules come and go with it, through a
 //! crash too; and where no rules can be written jobs run, and it is said what stays open.
 
-use std::process::Command;
-
 use fileyard_tests::{
     LONG, firewall,
     server::Server,
+    shell::through,
     until,
     yard::{Engine, Store, Yard},
 };
@@ -107,20 +106,4 @@ async fn a_check_from_another_network_says_that_the_daemon_s_are_not_here() {
     let checked = through(&["unshare", "--net"], &yard.check()).output().unwrap();
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(said.contains("the daemon's networks are not on this host"), "{said}");
-}
-
-/// The same command, run by another one.
-fn through(words: &[&str], command: &Command) -> Command {
-    let mut outer = Command::new(words[0]);
-    outer.args(&words[1..]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => outer.env(name, value),
-            None => outer.env_remove(name),
-        };
-    }
-    if let Some(dir) = command.get_current_dir() {
-        outer.current_dir(dir);
-    }
-    outer
 }

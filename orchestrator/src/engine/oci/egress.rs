@@ -132,7 +132,7 @@ impl Egress {
             .facts
             .push(format!("networks of attempts with egress from {range}, room for {room}"));
         match self.obstacle().await {
-            Some(words) => report.warnings.push(words),
+            Some(words) => report.lacks.push(words),
             None => {
                 let words = "this host sends their packets on, by rules of iptables";
                 report.facts.push(words.into());

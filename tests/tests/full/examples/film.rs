@@ -12,7 +12,7 @@ async fn film() -> Bytes {
         command = ["ffmpeg", "-nostdin", "-loglevel", "error",
           "-f", "lavfi", "-i", "testsrc2=size=480x270:rate=25:duration=12", "-f", "lavfi", "-i", "sine=duration=12",
           "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-threads", "2", "{out}/film.mkv"]"#;
-    let yard = Yard::with_docker(Store::Local).processor("film", lines);
+    let yard = Yard::with_engine(Store::Local).with_example("ffmpeg").processor("film", lines);
     let server = yard.start().await;
     let job = server.accepted("film/any.txt", "any").await;
     let job = succeeded(&server, &job).await;

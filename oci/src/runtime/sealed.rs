@@ -12,19 +12,25 @@ use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
 };
-use rustix::fs::{Mode, OFlags, open};
+use rustix::{
+    fs::{CWD, Mode, OFlags, open},
+    mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree},
+};
 
 /// Any file that every machine has: what is mounted on it only the thread sees that does it.
 const SOMEWHERE: &str = "/dev/null";
 
-/// The program, to be run by this handle alone. It needs the right to mount.
+/// The program, to be run by this handle alone. It needs the right to mount, and Linux 5.2.
 pub(super) fn sealed(program: &Path) -> io::Result<OwnedFd> {
     let program = program.to_owned();
     let mounting = thread::spawn(move || {
+        // Here, where it is: no name leads to it any more when it was replaced since it was started.
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let itself = open_tree(CWD, &program, flags)?;
         unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
-        mount(Some(&program), SOMEWHERE, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        move_mount(itself, "", CWD, SOMEWHERE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
         let closed = MsFlags::MS_BIND
             | MsFlags::MS_REMOUNT
             | MsFlags::MS_RDONLY

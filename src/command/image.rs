@@ -160,8 +160,10 @@ fn fetch(store: &Store, pull: &Pull, mirrors: BTreeMap<String, String>) -> Resul
     let runtime = Runtime::new().map_err(|error| Failure::Service(error.into()))?;
     let pulled = runtime.block_on(async {
         tokio::select! {
-            pulled = store.pull(&pull.image, &options, &progress) => Ok(pulled),
+            // Listened for before anything is begun.
+            biased;
             _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted: nothing of it is here")),
+            pulled = store.pull(&pull.image, &options, &progress) => Ok(pulled),
         }
     });
     runtime.shutdown_timeout(GRACE);

@@ -55,13 +55,15 @@ const OPEN_FILES: u64 = 1024;
 /// All that an engine is told about the container of this attempt.
 ///
 /// The same job, attempt and processor give the same spec, so a start may be repeated. With
-/// `addresses` the contract is `urls`, and nothing is mounted.
+/// `addresses` the contract is `urls`, and nothing is mounted; `image` is what the processor's meant when
+/// the job was claimed.
 #[must_use]
 pub fn spec(
     install: InstallId,
     job: &Job,
     attempt: AttemptNo,
     processor: &Processor,
+    image: Option<&str>,
     addresses: Option<&Addresses>,
 ) -> ContainerSpec {
     let input = &job.asked.input;
@@ -73,7 +75,7 @@ pub fn spec(
     let fill = |args: &[String]| args.iter().map(|arg| template::fill(arg, &values)).collect();
     ContainerSpec {
         id: ContainerId { install, job: job.id(), attempt },
-        image: processor.image.clone(),
+        image: image.unwrap_or(&processor.image).to_owned(),
         entrypoint: fill(&processor.entrypoint),
         command: fill(&processor.command),
         env: env(job, attempt, processor, &params, addresses),

@@ -79,19 +79,20 @@ impl Inner {
         processor: &Arc<Processor>,
         slot: Slot,
     ) -> Result<bool, StoreError> {
+        let image = self.images.resolve(processor).await;
         let now = self.parts.clock.now();
         let claim = JobEvent::Claim {
             engine: self.parts.engine.name().into(),
             contract: processor.contract,
+            image: image.clone(),
             lease_until: now.after(LEASE),
         };
         match self.parts.store.apply(job.id(), claim, now).await {
             Ok(job) => {
                 failpoint::hit("claimed");
                 self.images.used(processor);
-                let contract = processor.contract;
-                Owner::new(Arc::clone(self), job, contract, Ok(Arc::clone(processor)), slot)
-                    .spawn();
+                let given = (processor.contract, image);
+                Owner::new(Arc::clone(self), job, given, Ok(Arc::clone(processor)), slot).spawn();
                 Ok(true)
             }
             // Somebody was quicker, or it was cancelled: no loss.

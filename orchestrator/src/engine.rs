@@ -97,6 +97,13 @@ pub trait Images: Send + Sync {
         pull: Pull,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), EngineError>;
+
+    /// The image that this name means right now, by a digest that the engine takes for a name and that
+    /// never means another: `sha256:` and digits. `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or can not look.
+    async fn resolve(&self, image: &str) -> Result<Option<String>, EngineError>;
 }
 
 /// Where files pass between the host and a container.

@@ -1,78 +1,149 @@
-//! Images are fetched ahead of a claim: a job whose image is on its way waits in the queue and
-//! holds no slot.
+//! Images are fetched ahead of a claim: all of them when a server starts, and whatever is missing when
+//! a job wants it. A job whose image is on its way waits in the queue and holds no slot.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
+use tokio::sync::Semaphore;
+
 use crate::{
-    engine::{Engine, Pull},
+    engine::{Engine, EngineError, Pull},
     hint::{Hint, Hints},
     processor::Processor,
 };
 
-/// Knows which images are there.
+/// How many are fetched at once.
+const AT_ONCE: usize = 3;
+/// How often it is said how far one is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
+/// Knows which images are there. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct ImageGate {
     engine: Arc<dyn Engine>,
     hints: Hints,
     known: Arc<Mutex<HashMap<String, Fetch>>>,
+    fetching: Arc<Semaphore>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fetch {
     UnderWay,
     /// Also when it failed: then the claim's own try tells the job why.
     Done,
 }
 
-/// A try to fetch an image, while it lasts.
-struct SaysDone {
-    image: String,
-    known: Arc<Mutex<HashMap<String, Fetch>>>,
-    hints: Hints,
+/// For whom an image is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// A job that waits for it.
+    Job,
+    /// Whichever job comes: should it fail, the first of them has it fetched again.
+    Later,
 }
 
-impl Drop for SaysDone {
+/// A try to fetch an image, while it lasts. However it ends, that is said: nobody else would ever
+/// fetch it.
+struct Try {
+    gate: ImageGate,
+    image: String,
+    then: Option<Fetch>,
+}
+
+impl Try {
+    fn it_is_there(&mut self) {
+        self.then = Some(Fetch::Done);
+    }
+}
+
+impl Drop for Try {
     fn drop(&mut self) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(self.image.clone(), Fetch::Done);
-        drop(known);
-        self.hints.send(Hint::Queued);
+        match self.then {
+            Some(fetch) => drop(self.gate.known().insert(self.image.clone(), fetch)),
+            None => self.gate.forget(&self.image),
+        }
+        self.gate.hints.send(Hint::Queued);
     }
 }
 
 impl ImageGate {
     pub(crate) fn new(engine: Arc<dyn Engine>, hints: Hints) -> Self {
-        Self { engine, hints, known: Arc::default() }
+        let fetching = Arc::new(Semaphore::new(AT_ONCE));
+        Self { engine, hints, known: Arc::default(), fetching }
+    }
+
+    /// Fetches the images of all of these, as they want it, in the background.
+    pub(crate) fn fetch_all<'a>(&self, processors: impl Iterator<Item = &'a Processor>) {
+        let images: BTreeMap<_, _> =
+            processors.map(|processor| (&processor.image, processor.pull)).collect();
+        for (image, pull) in images {
+            self.fetch(image, pull, For::Later);
+        }
     }
 
     /// Whether a job of this processor may be claimed; starts fetching its image if not.
     pub(crate) fn open(&self, processor: &Processor) -> bool {
-        if self.engine.images().is_none() || processor.pull == Pull::Never {
+        processor.pull == Pull::Never || self.fetch(&processor.image, processor.pull, For::Job)
+    }
+
+    /// Whether it is known to be there; has it fetched if not.
+    fn fetch(&self, image: &str, pull: Pull, whom: For) -> bool {
+        if self.engine.images().is_none() {
             return true;
         }
-        let image = processor.image.clone();
-        match self.known().get(&image) {
+        match self.known().get(image) {
             Some(Fetch::Done) => return true,
             Some(Fetch::UnderWay) => return false,
             None => {}
         }
-        self.known().insert(image.clone(), Fetch::UnderWay);
-        let (engine, hints, known) =
-            (Arc::clone(&self.engine), self.hints.clone(), Arc::clone(&self.known));
-        let (pull, name) = (processor.pull, image.clone());
+        self.known().insert(image.to_owned(), Fetch::UnderWay);
+        let then = (whom == For::Job).then_some(Fetch::Done);
+        let mut this = Try { gate: self.clone(), image: image.to_owned(), then };
         tokio::spawn(async move {
-            // Done is said however the try ends: nobody else would ever fetch it.
-            let _done = SaysDone { image: name, known, hints };
-            let said = |words: String| tracing::debug!("{words}");
-            if let Some(images) = engine.images()
-                && let Err(error) = images.ensure(&image, pull, &said).await
-            {
-                tracing::warn!(image, %error, "could not fetch an image");
+            let _turn = Arc::clone(&this.gate.fetching).acquire_owned().await;
+            match this.gate.fetched(&this.image, pull).await {
+                Ok(()) => this.it_is_there(),
+                Err(error) => {
+                    tracing::warn!(image = this.image, %error, "could not fetch an image");
+                }
             }
         });
         false
+    }
+
+    async fn fetched(&self, image: &str, pull: Pull) -> Result<(), EngineError> {
+        let Some(images) = self.engine.images() else { return Ok(()) };
+        let from = Instant::now();
+        // The first words at once: what is there already has none to say.
+        let said = Mutex::new(None);
+        let say = |words: String| {
+            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.is_none_or(|at: Instant| at.elapsed() >= SAY_EVERY) {
+                *said = Some(Instant::now());
+                tracing::info!(image, "fetching an image: {words}");
+            }
+        };
+        images.ensure(image, pull, &say).await?;
+        if said.into_inner().is_ok_and(|said| said.is_some()) {
+            let seconds = from.elapsed().as_secs();
+            tracing::info!(image, "fetched an image in {seconds} s");
+        }
+        Ok(())
+    }
+
+    /// The image that a container of this processor is to be made of, by its digest. What the engine
+    /// can not say now, its start will.
+    pub(crate) async fn resolve(&self, processor: &Processor) -> Option<String> {
+        match self.engine.images()?.resolve(&processor.image).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(image = processor.image, %error, "could not look an image up");
+                None
+            }
+        }
     }
 
     /// The claim was made: with `pull = "always"` the next one asks the registry again.

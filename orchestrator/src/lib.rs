@@ -161,7 +161,12 @@ impl Orchestrator {
         let watching = tokio::spawn(Arc::clone(&self.0).watch_engine());
         // Apart from this loop: a store that is away makes a sweep long, and jobs do not wait.
         let sweeping = tokio::spawn(sweep(intake.clone()));
-        let mut reconcile = tokio::time::interval(RECONCILE_EVERY);
+        // First of all: what runs already has its slots, and an engine that is away is known to be,
+        // before anything is claimed or fetched.
+        said(self.0.reconcile().await);
+        self.0.images.fetch_all(self.0.parts.processors.all.values().map(|it| &**it));
+        let next = tokio::time::Instant::now() + RECONCILE_EVERY;
+        let mut reconcile = tokio::time::interval_at(next, RECONCILE_EVERY);
         let mut poll = tokio::time::interval(POLL_EVERY);
         for interval in [&mut reconcile, &mut poll] {
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -170,8 +175,6 @@ impl Orchestrator {
         let mut asked_engine = Instant::now();
         while !stop.is_cancelled() {
             let done = tokio::select! {
-                // In this order at the start: what runs already has its slots, and an engine that
-                // is away is known to be, before anything is claimed.
                 biased;
                 () = stop.cancelled() => break,
                 _ = reconcile.tick() => self.0.reconcile().await,
@@ -192,9 +195,7 @@ impl Orchestrator {
                     Err(RecvError::Closed) => break,
                 },
             };
-            if let Err(error) = done {
-                tracing::error!(%error, "a pass over the rows failed; the next one tries again");
-            }
+            said(done);
         }
         watching.abort();
         sweeping.abort();
@@ -228,6 +229,12 @@ async fn sweep(intake: intake::Intake) {
         if let Err(error) = intake.sweep().await {
             tracing::error!(%error, "a sweep over the uploads failed; the next one tries again");
         }
+    }
+}
+
+fn said(pass: Result<(), StoreError>) {
+    if let Err(error) = pass {
+        tracing::error!(%error, "a pass over the rows failed; the next one tries again");
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Owner {
     configured: bool,
     /// The attempt's, which the config's may differ from by now.
     contract: Contract,
+    /// The attempt's, which the processor's name may not mean by now.
+    image: Option<String>,
     slot: Option<Slot>,
     vitals: Arc<Vitals>,
     pump: Option<Pump>,
@@ -111,7 +113,7 @@ impl Owner {
     pub(crate) fn new(
         inner: Arc<Inner>,
         job: Job,
-        contract: Contract,
+        (contract, image): (Contract, Option<String>),
         processor: Result<Arc<Processor>, Processor>,
         slot: Slot,
     ) -> Self {
@@ -122,6 +124,7 @@ impl Owner {
             vitals: Arc::new(Vitals::of(&job)),
             configured: processor.is_ok(),
             contract,
+            image,
             processor: processor.unwrap_or_else(Arc::new),
             slot: Some(slot),
             pump: None,

@@ -92,8 +92,8 @@ impl Inner {
         let slot = self.slots.force(name);
         let no = job.attempt.unwrap_or(AttemptNo(1));
         let attempt = self.parts.store.attempt(job.id(), no).await?;
-        let contract = attempt.map(|attempt| attempt.contract).unwrap_or_default();
-        Owner::new(Arc::clone(self), job, contract, processor, slot).spawn();
+        let given = attempt.map(|attempt| (attempt.contract, attempt.image)).unwrap_or_default();
+        Owner::new(Arc::clone(self), job, given, processor, slot).spawn();
         Ok(())
     }
 

@@ -290,6 +290,7 @@ async fn five_owners_that_died_in_a_row_end_a_job() {
     let claim = JobEvent::Claim {
         engine: "fake".into(),
         contract: Contract::Files,
+        image: None,
         lease_until: yard.now(),
     };
     yard.store.apply(id, claim, yard.now()).await.unwrap();

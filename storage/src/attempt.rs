@@ -35,6 +35,10 @@ pub struct Attempt {
     /// How its container is given its work, whatever the config says by now.
     #[serde(default)]
     pub contract: Contract,
+    /// The image that its container is made of, as its engine knows it: `sha256:` and digits. `None`
+    /// where the engine did not have it when the job was claimed.
+    #[serde(default)]
+    pub image: Option<String>,
     /// The owner's, as long as it lives.
     pub fence: Fence,
     /// When it was claimed.
@@ -191,6 +195,7 @@ impl Attempt {
             processor: job.asked.processor.clone(),
             engine: engine.to_owned(),
             contract,
+            image: None,
             fence: job.fence,
             created_at: now,
             state: AttemptState::Live,

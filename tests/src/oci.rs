@@ -20,7 +20,7 @@ pub(crate) struct Image {
 impl Image {
     /// One that `script/sample` packs.
     pub(crate) fn packed(name: &str) -> Self {
-        Self { tar: images().join(format!("{name}.tar")), options: Vec::new() }
+        Self { tar: packed(name), options: Vec::new() }
     }
 
     /// One that `script/examples` makes: a root file system, which has no name of its own.
@@ -40,6 +40,12 @@ impl Image {
         let done = import.output().expect("the program runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
+}
+
+/// The tar of an image that `script/sample` packs.
+#[must_use]
+pub fn packed(name: &str) -> PathBuf {
+    images().join(format!("{name}.tar"))
 }
 
 fn images() -> PathBuf {

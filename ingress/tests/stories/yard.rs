@@ -258,6 +258,7 @@ impl Yard {
         let claim = JobEvent::Claim {
             engine: "fake".into(),
             contract: Contract::Files,
+            image: None,
             lease_until: Timestamp(i64::MAX),
         };
         self.apply(id, claim).await.fence

@@ -70,7 +70,7 @@ pub(crate) fn job(name: &str, content: &[u8], sha256: Digest) -> Job {
 }
 
 pub(crate) fn spec_of(job: &Job, processor: &Processor) -> ContainerSpec {
-    spec(InstallId::from_u128(9), job, AttemptNo(3), processor, None)
+    spec(InstallId::from_u128(9), job, AttemptNo(3), processor, None, None)
 }
 
 #[test]
@@ -130,8 +130,9 @@ fn by_urls_it_is_handed_addresses_and_nothing_else() {
     let addresses = Addresses::new(([10, 213, 0, 1], 8788).into(), &claims, &key);
     let mut processor = processor();
     processor.env = [("FILEYARD_INPUT_URL".to_owned(), "mine".to_owned())].into();
-    let of =
-        |addresses| spec(InstallId::from_u128(9), &job, AttemptNo(3), &processor, Some(addresses));
+    let of = |addresses| {
+        spec(InstallId::from_u128(9), &job, AttemptNo(3), &processor, None, Some(addresses))
+    };
     let spec = of(&addresses);
     assert_eq!(spec.input, None);
     let base = format!("http://10.213.0.1:8788/v1/{}", claims.sign(&key));

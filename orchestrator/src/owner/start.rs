@@ -62,8 +62,14 @@ impl Owner {
             Contract::Urls => Some(self.serve_to_start().await?),
         };
         let (install, processor) = (self.id.install, Arc::clone(&self.processor));
-        let spec =
-            &contract::spec(install, &self.job, self.id.attempt, &processor, addresses.as_ref());
+        let spec = &contract::spec(
+            install,
+            &self.job,
+            self.id.attempt,
+            &processor,
+            self.image.as_deref(),
+            addresses.as_ref(),
+        );
         let engine = Arc::clone(&self.inner.parts.engine);
         // Staging belongs to a container that is not there yet: one that is may be writing.
         if self.heard(engine.inspect(&spec.id).await)?.is_none() {
@@ -73,6 +79,11 @@ impl Owner {
         let network = self.network_to_start_on().await;
         self.heard(network).map_err(Trouble::blameless)?;
         let started = match engine.start(spec).await {
+            Err(EngineError::NoImage(image)) if self.image.is_some() => {
+                self.inner.images.forget(&processor.image);
+                let words = format!("{image} was removed after the job was claimed");
+                return Err(Trouble::Infrastructure(words));
+            }
             Err(EngineError::NoImage(image)) => {
                 self.fetch(&image).await?;
                 engine.start(spec).await

@@ -125,7 +125,12 @@ pub(crate) async fn own(
 }
 
 pub(crate) fn claim() -> JobEvent {
-    JobEvent::Claim { engine: "fake".into(), contract: Contract::Files, lease_until: t(30_000) }
+    JobEvent::Claim {
+        engine: "fake".into(),
+        contract: Contract::Files,
+        image: Some("sha256:4d2f".into()),
+        lease_until: t(30_000),
+    }
 }
 
 pub(crate) fn adopt(from: Fence, gone: Gone) -> JobEvent {

@@ -64,6 +64,8 @@ pub enum JobEvent {
         engine: String,
         /// How its container will be given its work.
         contract: Contract,
+        /// The image it will be made of, where the engine has it.
+        image: Option<String>,
         /// Until when the owner may be silent.
         lease_until: Timestamp,
     },

@@ -142,9 +142,12 @@ fn event(what: &Try, job: &Job, now: Timestamp) -> JobEvent {
     let lease_until = Timestamp(now.0 + LEASE);
     let fence = |behind: u64| Fence(job.fence.0.saturating_sub(behind));
     match what {
-        Try::Claim => {
-            JobEvent::Claim { engine: "fake".into(), contract: Contract::Files, lease_until }
-        }
+        Try::Claim => JobEvent::Claim {
+            engine: "fake".into(),
+            contract: Contract::Files,
+            image: None,
+            lease_until,
+        },
         Try::Adopt { behind, lock } => {
             let gone = if *lock { Gone::LockHeld } else { Gone::LeaseExpired };
             JobEvent::Adopt { from: fence(*behind), gone, lease_until }

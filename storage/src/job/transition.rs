@@ -87,8 +87,8 @@ impl Job {
     pub fn apply(&self, event: &JobEvent, now: Timestamp) -> Result<Change, Refusal> {
         let mut next = self.clone();
         let attempt = match event {
-            JobEvent::Claim { engine, contract, lease_until } => {
-                next.claim(engine, *contract, *lease_until, now).map(Some)
+            JobEvent::Claim { engine, contract, image, lease_until } => {
+                next.claim(engine, *contract, image.clone(), *lease_until, now).map(Some)
             }
             JobEvent::Adopt { from, gone, lease_until } => {
                 next.adopt(*from, *gone, *lease_until, now).map(Some)
@@ -105,6 +105,7 @@ impl Job {
         &mut self,
         engine: &str,
         contract: Contract,
+        image: Option<String>,
         lease_until: Timestamp,
         now: Timestamp,
     ) -> Result<AttemptChange, Refusal> {
@@ -118,8 +119,8 @@ impl Job {
         self.attempt = Some(no);
         self.fence = self.fence.next();
         self.state = running(Phase::Starting, lease_until);
-        self.happened(EventKind::Claimed, None, now);
-        let attempt = Attempt::new(self, no, engine, contract, now);
+        self.happened(EventKind::Claimed, image.as_ref().map(|it| format!("image {it}")), now);
+        let attempt = Attempt { image, ..Attempt::new(self, no, engine, contract, now) };
         Ok(AttemptChange::Begin(Box::new(attempt)))
     }
 

@@ -30,6 +30,7 @@ mod endings;
 mod examples;
 mod flood;
 mod hostile;
+mod images;
 mod kills;
 mod life;
 mod load;

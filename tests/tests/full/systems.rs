@@ -5,7 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fileyard_tests::{
     LONG, docker,
     shell::fileyard,
-    variable,
+    until, variable,
     yard::{Store, Yard},
 };
 
@@ -91,6 +91,11 @@ async fn a_stock_tool_is_pulled_by_the_server_that_needs_it() {
     let yard = Yard::with_oci(Store::Local).processor("plain", &lines);
     let config = docker_config(&yard, &variable("FILEYARD_TEST_REGISTRY"));
     let server = yard.start_with(&[("DOCKER_CONFIG", &config)]).await;
+    // Before anybody wants it.
+    until("it is fetched", 5 * LONG, async || {
+        server.process().said().contains("fetched an image in").then_some(())
+    })
+    .await;
     let job = server.accepted("plain/notes.md", "# A *heading*\n").await;
     let ended = server.ended(&job, 5 * LONG).await;
     assert_eq!(ended["state"], "succeeded", "{ended:#}\n{}", server.log(&job).await);

@@ -39,14 +39,23 @@ impl Images for DockerEngine {
         }
         self.pull(image, progress).await
     }
+
+    /// The id that the daemon gave it.
+    async fn resolve(&self, image: &str) -> Result<Option<String>, EngineError> {
+        Ok(self.image_id(image).await?)
+    }
 }
 
 impl DockerEngine {
     async fn has_image(&self, image: &str) -> Result<bool, Failure> {
+        self.image_id(image).await.map(|id| id.is_some())
+    }
+
+    async fn image_id(&self, image: &str) -> Result<Option<String>, Failure> {
         let docker = self.client.docker().await?;
         match call(QUICK, docker.inspect_image(image)).await {
-            Ok(_) => Ok(true),
-            Err(Failure::Answer(404, _)) => Ok(false),
+            Ok(found) => Ok(found.id),
+            Err(Failure::Answer(404, _)) => Ok(None),
             Err(failure) => Err(failure),
         }
     }

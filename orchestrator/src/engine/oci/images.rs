@@ -24,6 +24,13 @@ impl Images for OciEngine {
         let pulled = self.images.pull(image, &self.pulls, progress).await;
         pulled.map(drop).map_err(|error| trouble(&error))
     }
+
+    /// Its manifest's digest.
+    async fn resolve(&self, image: &str) -> Result<Option<String>, EngineError> {
+        let (images, name) = (self.images.clone(), image.to_owned());
+        let found = blocking(move || images.find(&name).map_err(|error| trouble(&error))).await?;
+        Ok(found.map(|image| image.digest))
+    }
 }
 
 /// An image's fault stays one; the machine's and a registry's may pass.

@@ -63,6 +63,7 @@ impl Scene {
             .apply(JobEvent::Claim {
                 engine: "fake".into(),
                 contract: Contract::Files,
+                image: None,
                 lease_until: LATER,
             })
             .await;
@@ -80,6 +81,7 @@ impl Scene {
         self.apply(JobEvent::Claim {
             engine: "fake".into(),
             contract: Contract::Files,
+            image: None,
             lease_until: LATER,
         })
         .await;

@@ -12,8 +12,7 @@ use std::{
 /// Of the site.
 pub(crate) const SITE: &str = "198.51.100.7";
 /// Of those that are not the internet: a cloud's metadata, and private networks.
-pub(crate) const PRIVATE: [&str; 4] =
-    ["169.254.169.254", "168.63.129.16", "10.66.66.66", "100.64.7.7"];
+const PRIVATE: [&str; 4] = ["169.254.169.254", "168.63.129.16", "10.66.66.66", "100.64.7.7"];
 /// What the name server says of every name.
 pub(crate) const ANSWER: &str = "203.0.113.7";
 
@@ -59,6 +58,15 @@ impl Internet {
             thread::sleep(Duration::from_millis(50));
         }
         panic!("{SITE} does not answer");
+    }
+
+    /// Ways to what is not the internet, each of which leads somewhere from this host.
+    pub(crate) async fn private(&self) -> Vec<String> {
+        for address in PRIVATE.iter().chain([&SITE]) {
+            let control = tokio::net::TcpStream::connect(format!("{address}:80")).await;
+            assert!(control.is_ok(), "{address} answers this host: {control:?}");
+        }
+        PRIVATE.map(|address| format!("dial {address}:80")).into()
     }
 }
 

@@ -29,7 +29,8 @@ fuzz_target!(|data: &[u8]| {
         let files = [("manifest.json".into(), manifest), ("config.json".into(), config)];
         tar(files.into_iter().chain([("layer.tar".into(), layer.clone())]))
     };
-    let listed = json!([{"Config": "config.json", "RepoTags": ["fuzz:1"], "Layers": ["layer.tar"]}]);
+    let listed =
+        json!([{"Config": "config.json", "RepoTags": ["fuzz:1"], "Layers": ["layer.tar"]}]);
     let archive = match what % 4 {
         0 => saved(serde_json::to_vec(&listed).expect("it is JSON"), text.to_vec()),
         1 => saved(text.to_vec(), config),

@@ -52,8 +52,10 @@ impl Yard {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).expect("it is a directory").map(|entry| entry.expect("an entry"));
-    let mut names: Vec<_> = entries.map(|it| it.file_name().to_string_lossy().into_owned()).collect();
+    let entries =
+        fs::read_dir(dir).expect("it is a directory").map(|entry| entry.expect("an entry"));
+    let mut names: Vec<_> =
+        entries.map(|it| it.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }

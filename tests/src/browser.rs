@@ -100,6 +100,12 @@ impl Browser {
     /// # Panics
     /// When it fails.
     pub async fn call(&mut self, method: &str, params: Value) -> Value {
+        let answer = self.ask(method, params).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Its result, or what Chromium says against it.
+    async fn ask(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.last += 1;
         let mut message = json!({"id": self.last, "method": method, "params": params});
         if let Some(session) = &self.session {
@@ -117,8 +123,8 @@ impl Browser {
             line.pop();
             let answer: Value = serde_json::from_slice(&line).expect("JSON from Chromium");
             if answer["id"] == self.last {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].clone();
+                let error = answer["error"].clone();
+                return if error.is_null() { Ok(answer["result"].clone()) } else { Err(error) };
             }
             if answer["method"].is_string() {
                 self.events.push(answer);
@@ -200,7 +206,13 @@ impl Browser {
         let guarded =
             format!("(() => {{ try {{ return !!({expression}) }} catch {{ return false }} }})()");
         let what = format!("{expression} is true in the browser");
-        until(&what, LONG, async || (self.eval(&guarded).await == true).then_some(())).await;
+        let asked = json!({"expression": guarded, "returnByValue": true});
+        until(&what, LONG, async || {
+            // One that was asked of a page that went away meanwhile has no answer.
+            let answer = self.ask("Runtime.evaluate", asked.clone()).await.ok()?;
+            (answer["result"]["value"] == true).then_some(())
+        })
+        .await;
     }
 
     /// Chooses files in the file field that `selector` finds.

@@ -27,6 +27,7 @@ mod request;
 mod rootfs;
 mod sealed;
 mod spec;
+mod targets;
 
 pub use self::{
     cgroup::Cgroups,

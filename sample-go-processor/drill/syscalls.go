@@ -90,3 +90,11 @@ func arrayMap() uintptr {
 	keep = append(keep, first)
 	return uintptr(unsafe.Pointer(first))
 }
+
+// vectorOfOne is an iovec of one byte at an address that no program has.
+func vectorOfOne() uintptr {
+	vector := []uintptr{8, 1}
+	first := (*byte)(unsafe.Pointer(&vector[0]))
+	keep = append(keep, first)
+	return uintptr(unsafe.Pointer(first))
+}

@@ -1,11 +1,11 @@
 //! The first process of a container: it starts the program, hands signals on, reaps, and ends as
 //! the program does.
 //!
-//! It is the helper's own memory, forked: nothing of the host's is executed in the container, so
-//! there is no file of ours that a program could find and write to. Before the program runs, this
-//! process has closed all that it does not need, can not be looked into or traced, and has seen in
-//! `/proc` that what should be denied is denied. It ends when the helper does, and with it all that
-//! is in the container.
+//! It is the helper's own memory, forked: nothing of the host's is executed to make a container. (An
+//! image whose program is `/proc/self/exe` has ours executed, which [`sealed`](super::sealed) is for.)
+//! Before the program runs, this process has closed all that it does not need, can not be looked into
+//! or traced, and has seen in `/proc` that what should be denied is denied. It ends when the helper
+//! does, and with it all that is in the container.
 
 use std::{
     collections::HashMap,
@@ -131,7 +131,11 @@ impl Init {
 fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
     let open = std::fs::read_dir("/proc/self/fd")?;
     let open = open.map(|fd| fd.map(|fd| fd.file_name())).collect::<io::Result<Vec<_>>>()?;
-    for fd in open.iter().filter_map(|fd| fd.to_str()?.parse::<RawFd>().ok()) {
+    let open: Vec<RawFd> = open.iter().filter_map(|fd| fd.to_str()?.parse().ok()).collect();
+    if !kept.iter().all(|fd| open.contains(fd)) {
+        return Err(io::Error::other("/proc/self/fd is not what is open"));
+    }
+    for fd in open {
         // The one that was the list is closed already.
         if fd > 2 && !kept.contains(&fd) {
             match unistd::close(fd) {

@@ -16,18 +16,21 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use super::Request;
+use super::{Request, targets};
 
 /// What is made to mount on is little; a program can not write there.
 const SCRATCH: &str = "size=4m,nr_inodes=4k,mode=700";
 /// What the kernel takes of layers in one mount.
 const MOST_LAYERS: usize = 120;
 
+/// The files that a container has in `/etc` whatever its image says.
+pub(super) const FILES_IN_ETC: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
+
 /// Where things are while a container is made.
 pub(super) struct Root {
     /// Its root.
     pub(super) merged: PathBuf,
-    /// The files that it has in `/etc` whatever its image says.
+    /// Where [`FILES_IN_ETC`] are.
     pub(super) etc: PathBuf,
 }
 
@@ -49,7 +52,9 @@ pub(super) fn mounted(at: &Path, request: &Request) -> io::Result<Root> {
     }
     // The root directory that a program sees is the uppermost one's.
     fs::set_permissions(at.join("upper"), Permissions::from_mode(0o755))?;
+    targets::hide_what_is_the_kernel_s(&at.join("upper"))?;
     overlay(at, &request.layers)?;
+    targets::make(&root.merged, request)?;
     working_dir(&root.merged, &request.working_dir)?;
     etc(&root.etc, request)?;
     Ok(root)
@@ -101,7 +106,7 @@ fn etc(dir: &Path, request: &Request) -> io::Result<()> {
     fs::write(dir.join("hosts"), hosts)?;
     let servers = request.resolvers.iter().map(|server| format!("nameserver {server}\n"));
     fs::write(dir.join("resolv.conf"), servers.collect::<String>())?;
-    for file in ["hostname", "hosts", "resolv.conf"] {
+    for file in FILES_IN_ETC {
         fs::set_permissions(dir.join(file), Permissions::from_mode(0o644))?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     Cgroups, Request,
-    rootfs::{HOSTNAME, Root},
+    rootfs::{FILES_IN_ETC, HOSTNAME, Root},
 };
 
 /// One period of a quota of processor time, in microseconds. The kernel's own default.
@@ -134,7 +134,7 @@ fn mounts(request: &Request, root: &Root) -> Vec<Value> {
         kernel("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
         kernel("/sys/fs/cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
     ];
-    for file in ["hostname", "hosts", "resolv.conf"] {
+    for file in FILES_IN_ETC {
         mounts.push(bind(&root.etc.join(file), &Path::new("/etc").join(file), true));
     }
     // Those that lie in another come after it.

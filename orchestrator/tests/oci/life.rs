@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{Home, oci_in};
 
 /// What `running.json` says, once it is there.
-fn pid(home: &Home, container: &str, whose: &str) -> rustix::process::Pid {
+pub(crate) fn pid(home: &Home, container: &str, whose: &str) -> rustix::process::Pid {
     let file = home.path().join("tmp/containers").join(container).join("running.json");
     let running: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
     let pid = running[whose]["pid"].as_i64().unwrap();

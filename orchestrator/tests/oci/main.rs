@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod escapes;
+mod hostile;
 mod life;
 mod network;
 #[path = "../outside/mod.rs"]

@@ -1,13 +1,20 @@
 //! From `/out` into a store, as its keys name it.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use fileyard_storage::{
     blob::BlobConfig,
     id::{AttemptNo, Fence, InstallId, JobId, Tenant},
 };
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::{
@@ -68,7 +75,6 @@ async fn outputs_are_stored_in_order_with_size_type_and_digest() {
             let blob = blobs.get(&key(index), None).await.unwrap();
             let stored: Vec<_> = blob.stream.try_collect().await.unwrap();
             assert!(stored.concat() == *content, "{url} {name}");
-            use sha2::{Digest as _, Sha256};
             assert_eq!(output.sha256.0, <[u8; 32]>::from(Sha256::digest(content)));
         }
         assert_eq!(outputs[1].content_type, "text/csv");
@@ -87,9 +93,56 @@ async fn a_file_that_changed_after_it_was_judged_is_not_stored() {
     }
     let collected = collect(&dirs, &ID, &processor()).await.unwrap();
     fs::remove_file(&path).unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+    symlink("/etc/passwd", &path).unwrap();
     assert!(store_outputs(collected, key, nobody, &blobs).await.is_err());
     blobs.settled().await;
     let left = blobs.list_attempt(&Tenant::default(), ID.job, ID.attempt).await.unwrap();
     assert_eq!(left, []);
+}
+
+/// Nobody is left to do this once a container has ended. Should somebody be, it gets nothing of the host's.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_the_host_s_is_stored_while_links_come_and_go() {
+    let (own, theirs) = (b"its own...".to_vec(), b"the host's".to_vec());
+    let (dir, blobs, dirs) = yard("memory://", &[("d/f", own.clone()), ("f", own.clone())]);
+    let (host, out) = (dir.path().join("host"), dirs.out(&ID));
+    fs::create_dir(&host).unwrap();
+    fs::write(host.join("f"), &theirs).unwrap();
+    let links = [("d", &host), ("f", &host.join("f"))].map(|(name, target)| {
+        let link = dir.path().join(name);
+        symlink(target, &link).unwrap();
+        (link, out.join(name))
+    });
+    let over = Arc::new(AtomicBool::new(false));
+    let swapping = std::thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            while !over.load(Ordering::Relaxed) {
+                for (link, own) in &links {
+                    renameat_with(CWD, link, CWD, own, RenameFlags::EXCHANGE).unwrap();
+                }
+            }
+        }
+    });
+    let until = Instant::now() + Duration::from_secs(60);
+    // Whoever follows links is fooled: they do come and go.
+    let (mut fooled, mut stored, mut refused) = (0, 0, 0);
+    while fooled.min(stored).min(refused) < 20 {
+        assert!(Instant::now() < until, "fooled {fooled}, stored {stored}, refused {refused}");
+        fooled += usize::from(fs::read(out.join("d/f")).is_ok_and(|read| read == theirs));
+        let taken = match collect(&dirs, &ID, &processor()).await {
+            Ok(collected) => store_outputs(collected, key, nobody, &blobs).await.ok(),
+            Err(_) => None,
+        };
+        let Some((_, outputs)) = taken else {
+            refused += 1;
+            continue;
+        };
+        stored += 1;
+        for output in outputs {
+            assert_eq!(output.sha256.0, <[u8; 32]>::from(Sha256::digest(&own)), "{output:?}");
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    swapping.join().unwrap();
 }

@@ -3,6 +3,8 @@
 //! A container's group is `/fileyard/NAME` in every hierarchy. It is always named so and never
 //! otherwise: removing a group kills what is in it.
 
+mod unified;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -35,38 +37,54 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// Those of this machine.
+    /// Those of this machine. Of v2's the one that containers' groups are in is made.
     ///
     /// # Errors
-    /// When there are none where they should be.
+    /// When there are none where they should be, or they can not be handed down to containers.
     pub fn of_this_machine() -> io::Result<Self> {
         let root = Path::new(ROOT);
-        let roots: Vec<PathBuf> = if root.join("cgroup.controllers").exists() {
-            vec![root.to_owned()]
+        if root.join("cgroup.controllers").exists() {
+            Self::of_one(root)
         } else {
-            let dirs = fs::read_dir(root)?.collect::<Result<Vec<_>, _>>()?;
-            let is_hierarchy = |path: &PathBuf| path.join("cgroup.procs").exists();
-            // Controllers that are mounted together have symbolic links beside them.
-            let real = dirs.iter().filter(|dir| dir.file_type().is_ok_and(|kind| kind.is_dir()));
-            real.map(fs::DirEntry::path).filter(is_hierarchy).collect()
-        };
+            Self::of_many(root)
+        }
+    }
+
+    /// What can be limited in v2's hierarchy is what has been handed down.
+    fn of_one(root: &Path) -> io::Result<Self> {
+        let parent = root.join(PARENT);
+        unified::hand_down(root, &parent)?;
+        let has = |file: &str| parent.join(file).exists();
+        Ok(Self {
+            roots: vec![root.to_owned()],
+            unified: true,
+            limits_memory: has("memory.max"),
+            limits_pids: has("pids.max"),
+            counts_swap: has("memory.swap.max"),
+            has_quotas: has("cpu.max"),
+        })
+    }
+
+    /// Each of v1's hierarchies is called as its controllers.
+    fn of_many(root: &Path) -> io::Result<Self> {
+        let dirs = fs::read_dir(root)?.collect::<Result<Vec<_>, _>>()?;
+        let is_hierarchy = |path: &PathBuf| path.join("cgroup.procs").exists();
+        // Controllers that are mounted together have symbolic links beside them.
+        let real = dirs.iter().filter(|dir| dir.file_type().is_ok_and(|kind| kind.is_dir()));
+        let roots: Vec<PathBuf> = real.map(fs::DirEntry::path).filter(is_hierarchy).collect();
         if roots.is_empty() {
             let words = format!("no control groups are mounted at {ROOT}");
             return Err(io::Error::new(io::ErrorKind::NotFound, words));
         }
-        let unified = roots == [root];
-        let controllers: Vec<String> = match unified {
-            true => words(&fs::read_to_string(root.join("cgroup.controllers"))?, ' '),
-            false => roots.iter().flat_map(|root| words(&root.to_string_lossy(), ',')).collect(),
-        };
-        let has = |name: &str| controllers.iter().any(|controller| controller == name);
-        let counts = |file: &str| unified || roots.iter().any(|root| root.join(file).exists());
+        let names = roots.iter().filter_map(|root| root.file_name()?.to_str());
+        let controllers: Vec<&str> = names.flat_map(|name| name.split(',')).collect();
+        let counts = |file: &str| roots.iter().any(|root| root.join(file).exists());
         Ok(Self {
-            unified,
-            limits_memory: has("memory"),
-            limits_pids: has("pids"),
-            counts_swap: has("memory") && counts("memory.memsw.limit_in_bytes"),
-            has_quotas: has("cpu") && counts("cpu.cfs_quota_us"),
+            unified: false,
+            limits_memory: controllers.contains(&"memory"),
+            limits_pids: controllers.contains(&"pids"),
+            counts_swap: counts("memory.memsw.limit_in_bytes"),
+            has_quotas: counts("cpu.cfs_quota_us"),
             roots,
         })
     }
@@ -136,10 +154,4 @@ impl Cgroups {
         let below = Path::new(name).file_name().map(|name| Path::new(PARENT).join(name));
         self.roots.iter().filter_map(move |root| Some(root.join(below.as_ref()?)))
     }
-}
-
-/// The last part of a path, or all of a list, in its words.
-fn words(text: &str, separator: char) -> Vec<String> {
-    let names = text.trim().rsplit('/').next().unwrap_or_default();
-    names.split(separator).map(str::to_owned).collect()
 }

@@ -94,8 +94,11 @@ fn resources(request: &Request, cgroups: &Cgroups) -> Value {
         // What is harmless in /dev is let through by the runtime itself.
         "devices": [{ "allow": false, "access": "rwm" }],
     });
-    if cgroups.counts_swap {
-        resources["memory"]["swap"] = json!(limits.memory);
+    match (cgroups.counts_swap, cgroups.unified) {
+        // Counted apart from memory, and the runtime's own way leaves out a limit of 0.
+        (true, true) => resources["unified"] = json!({ "memory.swap.max": "0" }),
+        (true, false) => resources["memory"]["swap"] = json!(limits.memory),
+        (false, _) => {}
     }
     if cgroups.has_quotas {
         #[expect(

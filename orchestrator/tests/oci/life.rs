@@ -1,13 +1,16 @@
 //! Life beyond the process that started a container: it runs on, is found again, and nothing of it
 //! is left.
 
-use std::{fs, path::Path};
+use std::{fs, path::PathBuf};
 
 use fileyard_orchestrator::engine::{ContainerState, Listed, LogStream, Signal, conformance::text};
 use futures::StreamExt;
 use serde_json::Value;
 
-use crate::{Home, oci_in};
+use crate::{Home, groups, oci_in};
+
+/// No group in any hierarchy.
+const NONE: [PathBuf; 0] = [];
 
 /// What `running.json` says, once it is there.
 pub(crate) fn pid(home: &Home, container: &str, whose: &str) -> rustix::process::Pid {
@@ -15,13 +18,6 @@ pub(crate) fn pid(home: &Home, container: &str, whose: &str) -> rustix::process:
     let running: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
     let pid = running[whose]["pid"].as_i64().unwrap();
     rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
-}
-
-/// Groups that are there under this name, in any hierarchy.
-fn groups(container: &str) -> usize {
-    let roots = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|root| root.path());
-    let all = roots.chain([Path::new("/sys/fs/cgroup").to_owned()]);
-    all.filter(|root| root.join("fileyard").join(container).exists()).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +42,7 @@ async fn another_engine_on_the_same_directory_goes_on_with_it() {
     assert!(text(&next.log(&spec.id).await, LogStream::Stdout).starts_with("one\n"));
     next.remove(&spec).await;
     next.leaves_nothing().await;
-    assert_eq!(groups(&spec.id.to_string()), 0);
+    assert_eq!(groups(&spec.id.to_string()), NONE);
 }
 
 /// Root in a container would be the owner of that file: see `oci/src/runtime/sealed.rs`.
@@ -87,9 +83,9 @@ async fn a_helper_that_is_killed_takes_its_container_with_it() {
     assert_eq!(rustix::event::poll(&mut ended, Some(&patience)), Ok(1), "its first process lives");
     assert_eq!(it.engine.inspect(&spec.id).await, Ok(None), "how it ended nobody knows");
     assert!(it.engine.start(&spec).await.is_err(), "it is not run a second time");
-    assert_ne!(groups(&name), 0, "nobody has removed its groups yet");
+    assert_ne!(groups(&name), NONE, "nobody has removed its groups yet");
     it.remove(&spec).await;
-    assert_eq!(groups(&name), 0);
+    assert_eq!(groups(&name), NONE);
     it.leaves_nothing().await;
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     assert!(!mounts.contains(home.path().to_str().unwrap()), "{mounts}");

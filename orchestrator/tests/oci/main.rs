@@ -1,21 +1,23 @@
 //! The embedded engine on this machine's kernel, with the drill image that `script/sample` packs.
 //!
 //! It needs root, control groups, `iptables` and a host that forwards packets, and a built fileyard (FILEYARD_TEST_BIN) to start helpers from.
+//! `beside_docker` also needs Docker, and is left out where there is none: in the machine of `script/machine`.
 //! Each test has a data directory and an install of its own, and leaves no container behind even
 //! when it fails.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod beside_docker;
 mod escapes;
 mod hostile;
 mod life;
+mod limits;
 mod network;
 #[path = "../outside/mod.rs"]
 mod outside;
-mod parity;
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -81,6 +83,13 @@ fn oci_on(home: &Home, engine: OciEngine) -> Harness {
 /// Where `script/sample` has packed its images.
 fn images() -> PathBuf {
     env::var_os("FILEYARD_TEST_IMAGES").expect("FILEYARD_TEST_IMAGES is a directory").into()
+}
+
+/// The container's control groups, in every hierarchy that there is.
+fn groups(container: &str) -> Vec<PathBuf> {
+    let roots = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|root| root.path());
+    let all = roots.chain(["/sys/fs/cgroup".into()]);
+    all.map(|root| root.join("fileyard").join(container)).filter(|group| group.exists()).collect()
 }
 
 /// The Docker engine of this machine, for what is to be the same on both.

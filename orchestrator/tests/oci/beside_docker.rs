@@ -1,11 +1,16 @@
-//! One probe, two engines: what a program finds itself able to do is the same on both.
+//! One probe, two engines: what a program finds itself able to do is the same on both, and no known way
+//! leads out of either.
 
 use std::collections::BTreeMap;
 
-use fileyard_orchestrator::engine::conformance::Harness;
+use fileyard_orchestrator::engine::{User, conformance::Harness};
 use serde_json::Value;
 
-use crate::{Home, docker_beside, oci_in};
+use crate::{
+    Home, docker_beside,
+    escapes::{found, ways_out},
+    oci_in,
+};
 
 /// Where answers may differ, and why.
 const DIFFERENT: [&str; 6] = [
@@ -56,4 +61,21 @@ async fn a_program_can_tell_neither_engine_by_its_rights() {
         .map(|path| format!("{path}: here {:?}, on Docker {:?}", here.get(path), there.get(path)))
         .collect();
     assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+/// On Docker a container's init is a process of the program's own user and no part of the host: it may
+/// be looked into, and is worth nothing.
+const OPEN_ON_DOCKER: [&str; 3] = ["memory_of_init", "trace_init", "written_into_init"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_closed_here_is_closed_there() {
+    let home = Home::default();
+    let root_too = [&["become_root"], &OPEN_ON_DOCKER[..]].concat();
+    for (id, open) in [(65532, &OPEN_ON_DOCKER[..]), (0, &root_too)] {
+        let user = User { uid: id, gid: id };
+        let (here, there) =
+            (found(&oci_in(&home), user).await, found(&docker_beside(), user).await);
+        assert_eq!(there.keys().collect::<Vec<_>>(), here.keys().collect::<Vec<_>>());
+        assert_eq!(ways_out(&there), open, "{there:#?}");
+    }
 }

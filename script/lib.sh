@@ -163,6 +163,16 @@ need_chromium() {
   die "Chromium is missing: run script/bootstrap chromium"
 }
 
+# What the slow tests are built with. Over the whole workspace, as the fast ones are: by the package, Cargo would choose
+# other features for what it depends on, and build all of that again.
+slow_features=fileyard/failpoints,fileyard-storage/full-stack,fileyard-oci/full-stack,fileyard-orchestrator/full-stack,fileyard-tests/full-stack
+
+# The program that the tests drive, able to be killed at a named step.
+build_for_tests() {
+  cargo build --features failpoints
+  export FILEYARD_TEST_BIN=$target/debug/fileyard
+}
+
 # ---- MinIO -----------------------------------------------------------------------------------------------------
 
 minio_user=${MINIO_ROOT_USER:-fileyard}
@@ -220,4 +230,33 @@ start_registry() {
     tail -n 15 "$logs/registry.log" >&2
     die "docker-registry does not answer on port $2; its whole log is $logs/registry.log"
   fi
+}
+
+# ---- Debian ----------------------------------------------------------------------------------------------------
+
+# need_packages: sets $suite, $arch and $sources, this system's suite and where apt has it from, as lines of a sources.list:
+# the main archive, its updates and its security updates. Whatever else apt knows stays out.
+need_packages() {
+  have mmdebstrap || die "mmdebstrap is missing: run script/bootstrap examples"
+  suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  # shellcheck disable=SC2016 # the names are apt's
+  sources=$(apt-get indextargets --format '$(IDENTIFIER) $(ORIGIN) $(RELEASE) deb $(REPO_URI) $(RELEASE) $(COMPONENT)' |
+    sed -n "s/^Packages \(Debian\|Ubuntu\) $suite\(-updates\|-security\)\{0,1\} deb /deb /p" | sort -u)
+  [ -n "$sources" ] || die "apt has no package lists of Debian or Ubuntu ${suite:-(no codename)} here: run apt-get update"
+  arch=$(dpkg --print-architecture)
+}
+
+# Changes once a week: what is made of packages is then made anew, with their security updates.
+this_week() { echo $(($(date +%s) / 604800)); }
+
+# slim_options: sets $options, of mmdebstrap: what reaches the archive as apt here does, and leaves out documentation,
+# translations and drivers of graphics cards.
+slim_options() {
+  local option
+  options=(--dpkgopt=force-unsafe-io)
+  while IFS= read -r option; do options+=("--aptopt=$option"); done < <(apt-config dump | grep -E '^Acquire::(https?::|Retries )')
+  for option in '/usr/share/'{doc,man,info,locale,lintian,bash-completion,icons}'/*' '/usr/lib/*/dri/*' \
+    '/usr/lib/*/libLLVM*' '/usr/lib/*/mfx/*'; do
+    options+=("--dpkgopt=path-exclude=$option")
+  done
 }

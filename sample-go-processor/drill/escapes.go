@@ -7,6 +7,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -56,7 +57,9 @@ func escapes() map[string]func() string {
 		"control_groups": controlGroups,
 
 		// What the host knows or has.
-		"kernel_memory": open(os.O_RDONLY, "/proc/kcore", "/dev/mem", "/dev/kmem", "/dev/port"),
+		"kernel_memory": func() string {
+			return first(reads("/proc/kcore"), openedAny(os.O_RDONLY, "/dev/mem", "/dev/kmem", "/dev/port"))
+		},
 		"kernel_keys":   func() string { return reads("/proc/keys") },
 		"kernel_timers": func() string { return reads("/proc/timer_list") },
 		"kernel_log": func() string {
@@ -152,11 +155,14 @@ func openedAny(flags int, paths ...string) string {
 	return first(outcomes...)
 }
 
-// reads: an empty file is a masked one.
+// reads its first bytes: an empty file is a masked one.
 func reads(path string) string {
-	content, err := os.ReadFile(path)
-	if err == nil && len(content) == 0 {
-		return "denied: empty"
+	file, err := os.Open(path)
+	if err == nil {
+		defer file.Close()
+		if _, err = file.Read(make([]byte, 64)); err == io.EOF {
+			return "denied: empty"
+		}
 	}
 	return denied("read "+path, err, syscall.EPERM, syscall.EACCES, syscall.ENOENT)
 }

@@ -1,9 +1,9 @@
 //! The embedded engine on this machine's kernel, with the drill image that `script/sample` packs.
 //!
-//! It needs root, control groups, `iptables` and a host that forwards packets, and a built fileyard (FILEYARD_TEST_BIN) to start helpers from.
-//! `beside_docker` also needs Docker, and is left out where there is none: in the machine of `script/machine`.
-//! Each test has a data directory and an install of its own, and leaves no container behind even
-//! when it fails.
+//! It needs root, control groups, `iptables` and a host that forwards packets, and a built fileyard
+//! (FILEYARD_TEST_BIN) to start helpers from. `beside_docker` also needs Docker, and is left out where
+//! there is none: in the machine of `script/machine`. Each test has a data directory and an install of its
+//! own, and leaves no container behind even when it fails.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

@@ -63,6 +63,19 @@ pub(crate) struct EngineConfig {
     pub(crate) docker_host: String,
     /// The embedded engine's: who is asked first for images, by the registry that is meant.
     pub(crate) mirrors: BTreeMap<String, String>,
+    pub(crate) out_quota: OutQuota,
+}
+
+/// Whether each `/out` is a file system of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum OutQuota {
+    /// Where that can be had.
+    #[default]
+    Auto,
+    /// Or no job runs.
+    Ext4,
+    /// Nowhere.
+    None,
 }
 
 /// Which engine.

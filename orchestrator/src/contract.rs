@@ -12,6 +12,7 @@ mod measure;
 mod name;
 mod outputs;
 mod progress;
+pub mod quota;
 mod remove;
 mod result;
 mod rows;

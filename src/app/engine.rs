@@ -6,15 +6,18 @@ use std::{
 };
 
 use anyhow::bail;
-use fileyard_orchestrator::engine::{
-    ContainerId, Engine, EngineError, EngineReport, HostDirs,
-    docker::DockerEngine,
-    oci::{self, OciEngine},
-    several::Several,
+use fileyard_orchestrator::{
+    contract::quota,
+    engine::{
+        ContainerId, Engine, EngineError, EngineReport, HostDirs,
+        docker::DockerEngine,
+        oci::{self, OciEngine},
+        several::Several,
+    },
 };
 use fileyard_storage::Store;
 
-use crate::config::{Config, EngineKind};
+use crate::config::{Config, EngineKind, OutQuota};
 
 /// This very program, also when its file was replaced since it was started.
 const OURSELVES: &str = "/proc/self/exe";
@@ -25,13 +28,15 @@ pub(crate) struct Choice {
     embedded: bool,
     /// The Docker engine that was asked. It goes on being the one: what it said, it need not say again.
     docker: Option<DockerEngine>,
+    /// Whether its containers' `/out` are to be file systems of their own.
+    quotas: bool,
     /// What was found out about it.
     pub(crate) report: Result<EngineReport, EngineError>,
 }
 
 /// Looks which engine it is to be. Containers that show it are made below `scratch`, and removed.
 pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> Choice {
-    match config.engine.kind {
+    let mut choice = match config.engine.kind {
         EngineKind::Oci => our_own(config, scratch).await,
         EngineKind::Docker => a_daemon(config, dirs).await,
         EngineKind::Auto => {
@@ -41,52 +46,70 @@ pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> C
                 Some(lack) => rather(own, a_daemon(config, dirs).await, &lack),
             }
         }
-    }
+    };
+    choice.look_for_quotas(config.engine.out_quota, scratch).await;
+    choice
 }
 
 /// Docker where it can do more than our own, which lacks something. Of two that can do nothing it is
 /// Docker that is waited for: a daemon may still be started.
 fn rather(own: Choice, mut docker: Choice, lack: &str) -> Choice {
     let own_runs = own.report.as_ref().is_ok_and(|report| report.refusals.is_empty());
-    let both = |words: &str| format!("{words}; and fileyard's own engine: {lack}");
+    let lack = format!("fileyard's own engine: {lack}");
     match &mut docker.report {
-        Ok(report) if report.refusals.is_empty() => {
-            report.facts.push(format!("and not fileyard's own engine: {lack}"));
-            docker
-        }
-        _ if own_runs => own,
-        Ok(report) => {
-            report.refusals.push(format!("and fileyard's own engine: {lack}"));
-            docker
-        }
-        Err(EngineError::Unavailable(words)) => {
-            *words = both(words);
-            docker
-        }
-        Err(error) => {
-            *error = EngineError::Trouble(both(&error.to_string()));
-            docker
-        }
+        Ok(report) if report.refusals.is_empty() => report.facts.push(format!("and not {lack}")),
+        _ if own_runs => return own,
+        Ok(report) => report.refusals.push(format!("and {lack}")),
+        Err(EngineError::Unavailable(words)) => *words = format!("{words}; and {lack}"),
+        Err(error) => *error = EngineError::Trouble(format!("{error}; and {lack}")),
     }
+    docker
 }
 
 async fn our_own(config: &Config, scratch: &Path) -> Choice {
     let egress = config.needs_egress().then_some(config.urls.networks);
     let report = oci::check(scratch, Path::new(OURSELVES), egress).await;
-    Choice { embedded: true, docker: None, report }
+    Choice { embedded: true, docker: None, quotas: false, report }
 }
 
 async fn a_daemon(config: &Config, dirs: HostDirs) -> Choice {
     match docker(config, dirs) {
         Ok(engine) => {
             let report = engine.check().await;
-            Choice { embedded: false, docker: Some(engine), report }
+            Choice { embedded: false, docker: Some(engine), quotas: false, report }
         }
-        Err(error) => Choice { embedded: false, docker: None, report: Err(error) },
+        Err(error) => Choice { embedded: false, docker: None, quotas: false, report: Err(error) },
     }
 }
 
 impl Choice {
+    /// Says what holds between two looks at `/out`, and why nothing does.
+    async fn look_for_quotas(&mut self, wanted: OutQuota, scratch: &Path) {
+        let found = match (wanted, &self.docker) {
+            (OutQuota::None, _) => Err("engine.out_quota is \"none\"".into()),
+            (_, Some(docker)) => docker.sees_our_mounts().await,
+            (_, None) => Ok(()),
+        };
+        let found = match found {
+            Ok(()) => quota::check(scratch.to_owned()).await,
+            Err(words) => Err(words),
+        };
+        self.quotas = found.is_ok();
+        let Ok(report) = &mut self.report else { return };
+        match (found, wanted) {
+            (Ok(()), _) => report.facts.push("quotas for /out".into()),
+            (Err(words), OutQuota::None) => {
+                report.facts.push(format!("no quotas for /out: {words}"));
+            }
+            (Err(words), OutQuota::Auto) => report
+                .warnings
+                .push(format!("/out has no quota, and is only looked at once a second: {words}")),
+            (Err(words), OutQuota::Ext4) => {
+                report.refusals.push(format!("engine.out_quota is \"ext4\", and {words}"));
+            }
+        }
+    }
+
     /// What it can not do of all that is asked.
     fn lacking(&self) -> Option<String> {
         match &self.report {
@@ -108,7 +131,9 @@ pub(super) async fn open(
     store: &dyn Store,
 ) -> anyhow::Result<Arc<dyn Engine>> {
     let scratch = oci::containers(&config.data);
-    let Choice { embedded, docker, report } = choose(config, dirs.clone(), &scratch).await;
+    let choice = choose(config, dirs.clone(), &scratch).await;
+    let Choice { embedded, docker, quotas, report } = choice;
+    let dirs = dirs.with_quotas(quotas);
     match report {
         Ok(report) => {
             tracing::info!(engine = report.engine, facts = report.facts.join("; "), "containers");
@@ -119,10 +144,14 @@ pub(super) async fn open(
                 bail!("this engine can not be used: {}", report.refusals.join("; "));
             }
         }
+        Err(error) if config.engine.out_quota == OutQuota::Ext4 => bail!(
+            "engine.out_quota is \"ext4\", and whether that can be had is not known while the \
+             engine does not answer: {error}"
+        ),
         Err(error) => tracing::warn!(%error, "jobs will wait until the engine answers"),
     }
     let engine = match docker {
-        Some(docker) => Arc::new(docker),
+        Some(docker) => Arc::new(docker.with_quotas(quotas)),
         None => one(embedded, config, dirs.clone())?,
     };
     let old = if embedded { "docker" } else { "oci" };

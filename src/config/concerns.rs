@@ -10,7 +10,7 @@ use fileyard_orchestrator::{
 use fileyard_storage::blob::BlobConfig;
 use url::Url;
 
-use super::{EngineConfig, EngineKind, UrlsConfig, section::Section};
+use super::{EngineConfig, EngineKind, OutQuota, UrlsConfig, section::Section};
 
 pub(super) fn store(section: Section<'_>, environment: &[(OsString, OsString)]) -> BlobConfig {
     let url = section.text("url", "");
@@ -112,10 +112,15 @@ pub(super) fn engine(section: Section<'_>, environment: &[(OsString, OsString)])
             ),
         );
     }
+    let out_quota = match section.word("out_quota", "auto", &["auto", "ext4", "none"]).as_str() {
+        "ext4" => OutQuota::Ext4,
+        "none" => OutQuota::None,
+        _ => OutQuota::Auto,
+    };
     section.finish();
     let docker_host =
         if written.is_empty() { variable(environment, "DOCKER_HOST") } else { written };
-    EngineConfig { kind, docker_host, mirrors }
+    EngineConfig { kind, docker_host, mirrors, out_quota }
 }
 
 pub(super) fn database(section: Section<'_>) {

@@ -24,6 +24,8 @@ impl Yard {
         let rows = self.rows();
         let mut wrong = row_violations(&rows);
         wrong.extend(below_tmp(&self.data().join("tmp")));
+        wrong.extend(mounts_below(&self.data()));
+        wrong.extend(disks_below(&self.data()).iter().map(|disk| format!("{disk} is in use")));
         let (there, parts) = match self.store() {
             Store::Local => (files_below(&self.data().join("blobs")), Vec::new()),
             Store::MinIo(minio) => (minio.objects(), minio.parts()),
@@ -114,6 +116,24 @@ fn below_tmp(tmp: &Path) -> Vec<String> {
     let attempts = std::fs::read_dir(tmp.join("attempts")).into_iter().flatten().flatten();
     wrong.extend(attempts.map(|dir| format!("data/tmp/attempts/{:?} is there", dir.file_name())));
     wrong
+}
+
+/// Not the directory itself, which may be a story's own small disk.
+fn mounts_below(data: &Path) -> Vec<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let below = format!("{}/", data.display());
+    let mounts = mounts.lines().filter(|line| line.contains(&below));
+    mounts.map(|line| format!("the mount {line}")).collect()
+}
+
+/// Files below it that are disks of this machine's, also such as have no name any more.
+#[must_use]
+pub fn disks_below(data: &Path) -> Vec<String> {
+    let below = format!("{}/", data.display());
+    let devices = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let files = devices
+        .filter_map(|device| std::fs::read_to_string(device.path().join("loop/backing_file")).ok());
+    files.map(|file| file.trim().to_owned()).filter(|file| file.starts_with(&below)).collect()
 }
 
 fn minus<'a>(these: &'a [String], those: &'a [String]) -> impl Iterator<Item = &'a String> {

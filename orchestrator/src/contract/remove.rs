@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::descend;
+use super::{descend, quota};
 use crate::engine::{ContainerId, HostDirs};
 
 /// Removes the attempt's directory with all in it. One that is gone is left alone; one that was
@@ -20,9 +20,9 @@ use crate::engine::{ContainerId, HostDirs};
 /// # Errors
 /// When something is left. Trying again may help.
 pub async fn remove(dirs: &HostDirs, id: &ContainerId) -> io::Result<()> {
-    let (root, name) = (dirs.root().to_owned(), id.to_string());
+    let (root, name, out) = (dirs.root().to_owned(), id.to_string(), dirs.out(id));
     tokio::task::spawn_blocking(move || match descend::ours(&root) {
-        Ok(root) => remove_tree(&root, &name),
+        Ok(root) => quota::unmount(&out).and_then(|()| remove_tree(&root, &name)),
         Err(error) => gone_already(error),
     })
     .await

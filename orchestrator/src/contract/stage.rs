@@ -16,6 +16,7 @@ use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 
+use super::quota::{self, Quota};
 use crate::engine::{ContainerId, ContainerSpec, HostDirs, InputFile};
 
 /// Which boot an attempt was staged in.
@@ -42,16 +43,17 @@ pub enum StageError {
 ///
 /// An `/out` that is there stays as it is, so this may be repeated; but only while there is no
 /// container. Where blobs are files on this host, the input is only looked at: the blob itself is
-/// bound.
+/// bound. Where the host has quotas, this one is `/out`'s.
 ///
 /// # Errors
 /// [`StageError`]; it may be repeated after any.
 pub async fn stage(
     dirs: &HostDirs,
     spec: &ContainerSpec,
+    quota: Quota,
     blobs: &BlobStore,
 ) -> Result<(), StageError> {
-    let attempt = dirs.attempt(&spec.id);
+    let (attempt, has_quotas) = (dirs.attempt(&spec.id), dirs.has_quotas());
     let out = spec.input.is_some().then(|| dirs.out(&spec.id));
     let owner = rustix::process::geteuid().is_root().then(|| dirs.user(spec.user));
     blocking(move || {
@@ -59,6 +61,9 @@ pub async fn stage(
         std::fs::write(attempt.join(BOOT), boot_id())?;
         let Some(out) = out else { return Ok(()) };
         private(&out)?;
+        if has_quotas {
+            quota::mount(&attempt, &out, quota)?;
+        }
         match owner {
             Some(user) => chown(&out, Some(user.uid), Some(user.gid)),
             None => Ok(()),

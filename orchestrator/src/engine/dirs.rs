@@ -11,13 +11,28 @@ pub struct HostDirs {
     attempts: PathBuf,
     /// The root of a local blob store: its files are bound as they are, without a copy.
     blobs: Option<PathBuf>,
+    /// Whether each `/out` is a file system of its own.
+    quotas: bool,
 }
 
 impl HostDirs {
     /// Directories below `attempts`; `blobs` is the root of a local blob store, if it is one.
     #[must_use]
     pub fn new(attempts: PathBuf, blobs: Option<PathBuf>) -> Self {
-        Self { attempts, blobs }
+        Self { attempts, blobs, quotas: false }
+    }
+
+    /// The same, with each attempt's `/out` a file system of its own from now on.
+    #[must_use]
+    pub fn with_quotas(self, quotas: bool) -> Self {
+        Self { quotas, ..self }
+    }
+
+    /// Whether an attempt's `/out` is to be a file system of its own: see
+    /// [`quota`](crate::contract::quota).
+    #[must_use]
+    pub fn has_quotas(&self) -> bool {
+        self.quotas
     }
 
     /// Where all of them are.

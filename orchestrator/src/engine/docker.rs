@@ -92,6 +92,14 @@ impl DockerEngine {
         self
     }
 
+    /// Whether attempts' `/out` are file systems of their own from now on: see
+    /// [`Self::sees_our_mounts`].
+    #[must_use]
+    pub fn with_quotas(mut self, quotas: bool) -> Self {
+        self.dirs = self.dirs.with_quotas(quotas);
+        self
+    }
+
     /// Takes registries' credentials from this file, instead of the user's `config.json`.
     #[must_use]
     pub fn with_docker_config(mut self, file: PathBuf) -> Self {

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{Halt, Owner, serve, start::crash_loop};
 use crate::{
     Inner,
-    contract::{self, AttemptRows, CollectError},
+    contract::{self, AttemptRows, CollectError, quota},
     engine::ContainerId,
     log,
     processor::Processor,
@@ -68,7 +68,18 @@ impl Owner {
         }
         match settle::judge(&self.job, &self.processor, exit, cause) {
             Verdict::Good => self.outputs(&self.processor).await,
-            verdict => Collected::Failed(verdict),
+            verdict => self.for_want_of_room(verdict),
+        }
+    }
+
+    /// A program that failed by itself failed for want of room, where there is none.
+    fn for_want_of_room(&self, verdict: Verdict) -> Collected {
+        let by_itself = [ReasonCode::Exit, ReasonCode::Signal];
+        match (&verdict, quota::used_up(&self.inner.dirs.out(&self.id))) {
+            (Verdict::Bad(reason), Some(words)) if by_itself.contains(&reason.code) => {
+                self.refuse(&self.processor, ReasonCode::DiskFull, words.into())
+            }
+            _ => Collected::Failed(verdict),
         }
     }
 
@@ -111,6 +122,10 @@ impl Owner {
     }
 
     async fn outputs(&self, processor: &Processor) -> Collected {
+        if let Err(error) = quota::written(self.inner.dirs.out(&self.id)).await {
+            let words = format!("its outputs could not all be written: {error}");
+            return Collected::Failed(settle::infrastructure(&self.job, &words));
+        }
         let (mut failures, mut unreadable) = (0, 0);
         loop {
             let error = match self.try_outputs(processor).await {

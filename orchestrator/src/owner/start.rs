@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::{Halt, Owner, PAUSE, serve::NotServed};
 use crate::{
-    contract::{self, StageError, urls::Addresses},
+    contract::{self, StageError, quota::Quota, urls::Addresses},
     engine::{ContainerSpec, EngineError, Gateway},
     settle::{self, MAX_CRASHES, Verdict},
 };
@@ -119,7 +119,8 @@ impl Owner {
 
     async fn try_stage(&self, spec: &ContainerSpec) -> Result<(), StageError> {
         let blobs = &self.inner.parts.blobs;
-        contract::stage(&self.inner.dirs, spec, blobs).await?;
+        let quota = Quota::of(&self.processor);
+        contract::stage(&self.inner.dirs, spec, quota, blobs).await?;
         match spec.input {
             Some(_) => Ok(()),
             None => contract::find(&self.job.asked.input, blobs).await,

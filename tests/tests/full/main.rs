@@ -37,6 +37,7 @@ mod load;
 mod network;
 mod pipeline;
 mod polls;
+mod quota;
 mod refused;
 mod restart;
 mod room;

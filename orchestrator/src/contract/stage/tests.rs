@@ -37,7 +37,7 @@ async fn put(blobs: &BlobStore, spec: &ContainerSpec, content: &[u8]) -> Written
 
 impl Yard {
     async fn stage(&self) -> Result<(), StageError> {
-        stage(&self.dirs, &self.spec, &self.blobs).await
+        stage(&self.dirs, &self.spec, Quota::of(&processor()), &self.blobs).await
     }
 
     fn input(&self) -> PathBuf {

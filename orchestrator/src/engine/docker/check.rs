@@ -43,6 +43,19 @@ impl DockerEngine {
         Ok(report)
     }
 
+    /// Whether what is mounted here is mounted for the daemon too.
+    ///
+    /// # Errors
+    /// Why not, for a person.
+    pub async fn sees_our_mounts(&self) -> Result<(), String> {
+        let daemon = self.client.connected().await.map_err(EngineError::from);
+        let daemon = daemon.map_err(|error| error.to_string())?;
+        if daemon.ourselves.fact().is_some() {
+            return Err("fileyard runs in a container, with mounts of its own".into());
+        }
+        self.client.shares_our_mounts().await
+    }
+
     /// Asks for a container of an image that cannot be there, with one of our files in it. A
     /// daemon looks for the file first, and says which of the two is missing: so nothing is made.
     async fn sees_our_files(&self, daemon: &Connected) -> Result<Option<String>, EngineError> {

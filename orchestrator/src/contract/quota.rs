@@ -1,0 +1,215 @@
+//! An attempt's `/out` as a file system of its own, so that what a container writes there has an end.
+//!
+//! A look at `/out` ([`super::measure`]) comes once a second, and whoever is to stop has time for it: this
+//! is what holds meanwhile, against bytes and against names. It is larger than what outputs may be
+//! together, so that who writes too much is found out by those looks, and told so.
+//!
+//! A sparse file is the disk, ext4 is on it. What makes and mounts it are e2fsprogs and util-linux,
+//! by whose rules any root's machine can mount such files. Like the directory that is below, the mount
+//! outlives this process; a container sees it by its bind.
+
+use std::{
+    fs::{self, File, Permissions},
+    io,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use rustix::{
+    fs::{statvfs, syncfs},
+    mount::UnmountFlags,
+};
+
+use super::collect::SPARE_DIRECTORIES;
+use crate::processor::Processor;
+
+/// The disk, beside `out` in the attempt's directory.
+const DISK: &str = "out.ext4";
+const BLOCK: u64 = 4096;
+const INODE: u64 = 256;
+/// No journal: after a power loss nobody takes outputs from here. The rest is what every kernel and every
+/// mke2fs of the last ten years knows.
+const FEATURES: &str = "none,filetype,extent,sparse_super,large_file,huge_file,dir_nlink,\
+                        extra_isize,flex_bg,64bit,dir_index,uninit_bg";
+/// Without barriers the file is not synced to the host's own disk.
+const OPTIONS: &str = "loop,nosuid,nodev,noatime,barrier=0,noinit_itable";
+/// Less than this is no room. Whoever keeps to what outputs may be does not come so near to the end.
+const NOTHING: u64 = 1 << 20;
+
+/// How much there can be in an `/out`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    bytes: u64,
+    inodes: u64,
+}
+
+impl Quota {
+    /// Enough for all that a processor's containers may leave, and for being found to have left more.
+    #[must_use]
+    pub fn of(processor: &Processor) -> Self {
+        let files = u64::try_from(processor.max_outputs).unwrap_or(u64::MAX);
+        Self::for_outputs(files, processor.max_output_size)
+    }
+
+    fn for_outputs(files: u64, bytes: u64) -> Self {
+        let inodes = files.saturating_add(SPARE_DIRECTORIES as u64).saturating_mul(2);
+        let inodes = inodes.min(u64::from(u32::MAX));
+        let bytes = bytes
+            .saturating_add(bytes / 8 + (16 << 20))
+            // The smallest file takes a block.
+            .saturating_add(inodes * (BLOCK + INODE));
+        // What ext4 can be with these blocks.
+        Self { bytes: bytes.min(1 << 50), inodes }
+    }
+}
+
+/// Mounts a file system over `out`, a directory of this attempt's, unless that was done before.
+///
+/// # Errors
+/// In the words of what could not do it.
+pub(super) fn mount(attempt: &Path, out: &Path, quota: Quota) -> io::Result<()> {
+    if is_mounted(out)? {
+        return Ok(());
+    }
+    let disk = attempt.join(DISK);
+    // Anew: a process before this one may have ended in the middle.
+    File::create(&disk)?.set_len(quota.bytes)?;
+    let inodes = quota.inodes.to_string();
+    let mut mkfs = tool("mkfs.ext4");
+    mkfs.args(["-q", "-F", "-m", "0", "-b", "4096", "-I", "256", "-N", &inodes, "-O", FEATURES]);
+    run(mkfs.args(["-E", "nodiscard,lazy_itable_init=1"]).arg(&disk))?;
+    run(tool("mount").args(["-n", "-t", "ext4", "-o", OPTIONS]).arg(&disk).arg(out))?;
+    fs::remove_dir(out.join("lost+found"))?;
+    fs::set_permissions(out, Permissions::from_mode(0o700))
+}
+
+/// Here it is gone at once. Copies in other mount namespaces, as helpers of other containers have, the kernel
+/// takes away with the directory that they are on, and files that are still open keep it until then.
+pub(super) fn unmount(out: &Path) -> io::Result<()> {
+    while is_mounted(out)? {
+        rustix::mount::unmount(out, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+    }
+    Ok(())
+}
+
+/// Whether a container had no room left in its `/out`, in words.
+#[must_use]
+pub fn used_up(out: &Path) -> Option<&'static str> {
+    let disk = statvfs(out).ok().filter(|_| is_mounted(out).unwrap_or_default())?;
+    if disk.f_bavail.saturating_mul(disk.f_frsize) < NOTHING {
+        return Some(
+            "it filled /out, which is a little larger than its outputs may be (max_output_size)",
+        );
+    }
+    (disk.f_ffree == 0).then_some("it has made more files in /out than there can be (max_outputs)")
+}
+
+/// Sees to it that what is read from `/out` is what was written. The disk below it may have been full, which
+/// a program that does not sync is not told.
+///
+/// # Errors
+/// When some of it was lost. That is said once.
+pub async fn written(out: PathBuf) -> io::Result<()> {
+    let synced = move || match is_mounted(&out)? {
+        true => Ok(syncfs(File::open(&out)?)?),
+        false => Ok(()),
+    };
+    tokio::task::spawn_blocking(synced).await.map_err(io::Error::other)?
+}
+
+/// Whether this machine can do it, found out by doing it below `scratch`.
+///
+/// # Errors
+/// Why not, for a person.
+pub async fn check(scratch: PathBuf) -> Result<(), String> {
+    let attempt = scratch.join("fileyard-quota-trial");
+    let tried = tokio::task::spawn_blocking(move || {
+        // A process before this one may have ended in the middle.
+        leave_nothing(&attempt)?;
+        let out = attempt.join("out");
+        let mounted = fs::create_dir_all(&out)
+            .and_then(|()| mount(&attempt, &out, Quota::for_outputs(1, 0)))
+            .and_then(|()| is_mounted(&out));
+        leave_nothing(&attempt).and(mounted)
+    });
+    match tried.await.map_err(io::Error::other).and_then(|tried| tried) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("what was mounted can not be seen".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn leave_nothing(attempt: &Path) -> io::Result<()> {
+    unmount(&attempt.join("out"))?;
+    match fs::remove_dir_all(attempt) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn is_mounted(out: &Path) -> io::Result<bool> {
+    let device = |path: &Path| fs::symlink_metadata(path).map(|it| it.dev());
+    match (device(out), out.parent().map(device)) {
+        (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        (own, Some(above)) => Ok(own? != above?),
+        (own, None) => own.map(|_| false),
+    }
+}
+
+/// Where root has its tools, also when this process was started with less of a path.
+fn tool(name: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(name);
+    command.env("PATH", format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin")).env("LC_ALL", "C");
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let done = command.output().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), format!("there is no {name} here")),
+        _ => error,
+    })?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let said = said.trim().lines().next().unwrap_or("it did not say why");
+    Err(io::Error::other(format!("{name}: {said}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_all_outputs_and_for_too_many() {
+        let quota = Quota::for_outputs(1000, 64 << 20);
+        assert!(quota.bytes > (64 << 20) + 1000 * BLOCK && quota.bytes < 200 << 20, "{quota:?}");
+        assert!(quota.inodes > 2000 + SPARE_DIRECTORIES as u64, "{quota:?}");
+        // Of inodes there can be 32,768 in a group, which is 128 MiB.
+        let many = Quota::for_outputs(1_000_000, 1 << 20);
+        assert!(many.inodes <= (many.bytes >> 27 << 15), "{many:?}");
+        let _ = Quota::for_outputs(u64::MAX, u64::MAX);
+    }
+
+    #[test]
+    fn a_directory_as_any_other_is_no_mount_and_has_no_end() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_mounted(dir.path()).unwrap());
+        assert!(!is_mounted(&dir.path().join("nothing")).unwrap());
+        assert_eq!(used_up(dir.path()), None);
+        unmount(dir.path()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_made_is_said_and_leaves_nothing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let said = check(file.path().to_owned()).await.unwrap_err();
+        assert!(said.contains("Not a directory"), "{said}");
+    }
+}

@@ -205,7 +205,9 @@ async fn examined(
 
 async fn engine(config: &Config, report: &mut Report) {
     let dirs = HostDirs::new(config.data.join("tmp").join("attempts"), None);
-    let scratch = match tempfile::tempdir() {
+    // On the disk that it would be on, where that is there.
+    let scratch = tempfile::tempdir_in(&config.data).or_else(|_| tempfile::tempdir());
+    let scratch = match scratch {
         Ok(scratch) => scratch,
         Err(error) => {
             return report.note("engine", Err(format!("no directory to try in: {error}")));

@@ -21,11 +21,11 @@ use rustix::{
     mount::UnmountFlags,
 };
 
+use tokio::task::spawn_blocking;
+
 use super::collect::SPARE_DIRECTORIES;
 use crate::processor::Processor;
 
-/// The disk, beside `out` in the attempt's directory.
-const DISK: &str = "out.ext4";
 const BLOCK: u64 = 4096;
 const INODE: u64 = 256;
 /// No journal: after a power loss nobody takes outputs from here. The rest is what every kernel and every
@@ -64,24 +64,46 @@ impl Quota {
     }
 }
 
-/// Mounts a file system over `out`, a directory of this attempt's, unless that was done before.
+/// Mounts a file system over `out`, as far as that was not done before.
 ///
 /// # Errors
 /// In the words of what could not do it.
-pub(super) fn mount(attempt: &Path, out: &Path, quota: Quota) -> io::Result<()> {
-    if is_mounted(out)? {
-        return Ok(());
+pub(super) fn mount(out: &Path, quota: Quota) -> io::Result<()> {
+    if !disk(out).exists() {
+        format(out, quota)?;
     }
-    let disk = attempt.join(DISK);
-    // Anew: a process before this one may have ended in the middle.
-    File::create(&disk)?.set_len(quota.bytes)?;
+    mount_again(out)?;
+    match fs::remove_dir(out.join("lost+found")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::set_permissions(out, Permissions::from_mode(0o700))
+}
+
+/// It has its name once it is whole.
+fn format(out: &Path, quota: Quota) -> io::Result<()> {
+    let part = out.with_extension("part");
+    File::create(&part)?.set_len(quota.bytes)?;
     let inodes = quota.inodes.to_string();
     let mut mkfs = tool("mkfs.ext4");
     mkfs.args(["-q", "-F", "-m", "0", "-b", "4096", "-I", "256", "-N", &inodes, "-O", FEATURES]);
-    run(mkfs.args(["-E", "nodiscard,lazy_itable_init=1"]).arg(&disk))?;
-    run(tool("mount").args(["-n", "-t", "ext4", "-o", OPTIONS]).arg(&disk).arg(out))?;
-    fs::remove_dir(out.join("lost+found"))?;
-    fs::set_permissions(out, Permissions::from_mode(0o700))
+    run(mkfs.args(["-E", "nodiscard,lazy_itable_init=1"]).arg(&part))?;
+    fs::rename(part, disk(out))
+}
+
+/// Mounts what was mounted there, where it is not seen: by a server that systemd gives mounts of its own, at each
+/// start new ones. Others may have it mounted still, by the same device.
+fn mount_again(out: &Path) -> io::Result<()> {
+    let disk = disk(out);
+    if is_mounted(out)? || !disk.exists() {
+        return Ok(());
+    }
+    run(tool("mount").args(["-n", "-t", "ext4", "-o", OPTIONS]).arg(disk).arg(out))
+}
+
+/// Beside it in the attempt's directory.
+fn disk(out: &Path) -> PathBuf {
+    out.with_extension("ext4")
 }
 
 /// Here it is gone at once. Copies in other mount namespaces, as helpers of other containers have, the kernel
@@ -105,8 +127,16 @@ pub fn used_up(out: &Path) -> Option<&'static str> {
     (disk.f_ffree == 0).then_some("it has made more files in /out than there can be (max_outputs)")
 }
 
-/// Sees to it that what is read from `/out` is what was written. The disk below it may have been full, which
-/// a program that does not sync is not told.
+/// Sees to it that what is seen in `/out` is what a container writes there.
+///
+/// # Errors
+/// When it can not be mounted again.
+pub async fn seen(out: PathBuf) -> io::Result<()> {
+    spawn_blocking(move || mount_again(&out)).await.map_err(io::Error::other)?
+}
+
+/// Sees to it that what was written to `/out` is there. The disk below it may have been full, which a program that
+/// does not sync is not told.
 ///
 /// # Errors
 /// When some of it was lost. That is said once.
@@ -115,7 +145,7 @@ pub async fn written(out: PathBuf) -> io::Result<()> {
         true => Ok(syncfs(File::open(&out)?)?),
         false => Ok(()),
     };
-    tokio::task::spawn_blocking(synced).await.map_err(io::Error::other)?
+    spawn_blocking(synced).await.map_err(io::Error::other)?
 }
 
 /// Whether this machine can do it, found out by doing it below `scratch`.
@@ -124,12 +154,12 @@ pub async fn written(out: PathBuf) -> io::Result<()> {
 /// Why not, for a person.
 pub async fn check(scratch: PathBuf) -> Result<(), String> {
     let attempt = scratch.join("fileyard-quota-trial");
-    let tried = tokio::task::spawn_blocking(move || {
+    let tried = spawn_blocking(move || {
         // A process before this one may have ended in the middle.
         leave_nothing(&attempt)?;
         let out = attempt.join("out");
         let mounted = fs::create_dir_all(&out)
-            .and_then(|()| mount(&attempt, &out, Quota::for_outputs(1, 0)))
+            .and_then(|()| mount(&out, Quota::for_outputs(1, 0)))
             .and_then(|()| is_mounted(&out));
         leave_nothing(&attempt).and(mounted)
     });

@@ -62,7 +62,7 @@ pub async fn stage(
         let Some(out) = out else { return Ok(()) };
         private(&out)?;
         if has_quotas {
-            quota::mount(&attempt, &out, quota)?;
+            quota::mount(&out, quota)?;
         }
         match owner {
             Some(user) => chown(&out, Some(user.uid), Some(user.gid)),

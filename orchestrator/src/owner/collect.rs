@@ -66,6 +66,10 @@ impl Owner {
         if let Some(verdict) = self.beyond_judging() {
             return Collected::Failed(verdict);
         }
+        if let Err(error) = quota::seen(self.inner.dirs.out(&self.id)).await {
+            let words = format!("its /out could not be mounted again: {error}");
+            return Collected::Failed(settle::infrastructure(&self.job, &words));
+        }
         match settle::judge(&self.job, &self.processor, exit, cause) {
             Verdict::Good => self.outputs(&self.processor).await,
             verdict => self.for_want_of_room(verdict),

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Halt, Owner, pump::Pump};
 use crate::{
+    contract::quota,
     engine::{ContainerState, EngineError, Signal},
     settle,
 };
@@ -33,6 +34,9 @@ impl Owner {
         let mut stop = None;
         let (watched, mut look_at) = (self.inner.guard.watch(self.id), Instant::now());
         self.pump();
+        if let Err(error) = quota::seen(self.inner.dirs.out(&self.id)).await {
+            tracing::warn!(%error, "what it writes is not seen before it ends");
+        }
         loop {
             self.network_found_again().await;
             self.serve_again().await;

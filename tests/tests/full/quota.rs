@@ -112,6 +112,24 @@ async fn what_is_in_it_outlives_the_server() {
     yard.nothing_left().await;
 }
 
+/// As a unit of systemd's may be: each start has mounts of its own, and what was mounted by the one before is
+/// seen only in the container. (Docker has other mounts then, and no quota.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_mounts_of_its_own_finds_what_an_earlier_one_mounted() {
+    const APART: [&str; 2] = ["unshare", "--mount"];
+    let yard = yard("auto");
+    let server = Server::ready(yard.spawn_as(through(&APART, &yard.serve()))).await;
+    let job =
+        server.accepted("drill/a.txt", "write before.txt x\nsleep 3s\nwrite after.txt y").await;
+    server.job_until(&job, "it runs", |job| job["phase"] == "running").await;
+    server.kill().await;
+    let server = Server::ready(yard.spawn_as(through(&APART, &yard.serve()))).await;
+    let ended = server.ended(&job, LONG).await;
+    assert_eq!((&ended["state"], &ended["attempt"]), (&"succeeded".into(), &1.into()));
+    assert_eq!(ended["outputs"].as_array().unwrap().len(), 2, "{ended:#}");
+    yard.nothing_left().await;
+}
+
 /// A helper's mounts begin as a copy of the host's, others' among them. They go with the directory that they are
 /// on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,7 +36,7 @@ pub use self::{
     outputs::store_outputs,
     progress::progress,
     remove::remove,
-    stage::{StageError, find, same_boot, stage},
+    stage::{StageError, disown, find, same_boot, stage},
 };
 use crate::{
     engine::{ContainerId, ContainerSpec, InputFile, Limits, Network, Reach},

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::bail;
 use fileyard_orchestrator::{
-    contract::quota,
+    contract::quota::Trial,
     engine::{
         ContainerId, Engine, EngineError, EngineReport, HostDirs,
         docker::DockerEngine,
@@ -85,29 +85,37 @@ async fn a_daemon(config: &Config, dirs: HostDirs) -> Choice {
 impl Choice {
     /// Says what holds between two looks at `/out`, and why nothing does.
     async fn look_for_quotas(&mut self, wanted: OutQuota, scratch: &Path) {
-        let found = match (wanted, &self.docker) {
-            (OutQuota::None, _) => Err("engine.out_quota is \"none\"".into()),
-            (_, Some(docker)) => docker.sees_our_mounts().await,
-            (_, None) => Ok(()),
-        };
-        let found = match found {
-            Ok(()) => quota::check(scratch.to_owned()).await,
-            Err(words) => Err(words),
+        let found = match wanted {
+            OutQuota::None => Err("engine.out_quota is \"none\"".into()),
+            OutQuota::Auto | OutQuota::Ext4 => self.try_a_quota(scratch).await,
         };
         self.quotas = found.is_ok();
-        let Ok(report) = &mut self.report else { return };
-        match (found, wanted) {
-            (Ok(()), _) => report.facts.push("quotas for /out".into()),
-            (Err(words), OutQuota::None) => {
+        match (&mut self.report, found, wanted) {
+            (Err(_), Err(words), OutQuota::Auto) => {
+                tracing::warn!("/out has no quota before the next start: {words}");
+            }
+            (Err(_), ..) => {}
+            (Ok(report), Ok(()), _) => report.facts.push("quotas for /out".into()),
+            (Ok(report), Err(words), OutQuota::None) => {
                 report.facts.push(format!("no quotas for /out: {words}"));
             }
-            (Err(words), OutQuota::Auto) => report
+            (Ok(report), Err(words), OutQuota::Auto) => report
                 .warnings
                 .push(format!("/out has no quota, and is only looked at once a second: {words}")),
-            (Err(words), OutQuota::Ext4) => {
+            (Ok(report), Err(words), OutQuota::Ext4) => {
                 report.refusals.push(format!("engine.out_quota is \"ext4\", and {words}"));
             }
         }
+    }
+
+    /// On Docker the daemon must see it too.
+    async fn try_a_quota(&self, scratch: &Path) -> Result<(), String> {
+        let trial = Trial::begin(scratch).await?;
+        let seen = match &self.docker {
+            Some(docker) => docker.sees(&trial.file()).await,
+            None => Ok(()),
+        };
+        trial.end().await.and(seen)
     }
 
     /// What it can not do of all that is asked.

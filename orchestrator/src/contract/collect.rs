@@ -17,7 +17,7 @@ use rustix::{
 };
 use serde_json::Value;
 
-use super::{RESULT, descend, result};
+use super::{RESULT, descend, quota, result};
 use crate::{
     engine::{ContainerId, HostDirs},
     processor::Processor,
@@ -79,7 +79,11 @@ pub async fn collect(
     let limits = Limits { files: processor.max_outputs, bytes: processor.max_output_size };
     let walk = move || {
         let attempt = descend::ours(&attempt)?;
-        walk(descend::directory(attempt, "out")?, limits)
+        let out = descend::directory(&attempt, "out")?;
+        if !quota::is_covered(&attempt, &out)? {
+            return Err(io::Error::other("its /out is not mounted").into());
+        }
+        walk(out, limits)
     };
     tokio::task::spawn_blocking(walk).await.map_err(io::Error::other)?
 }

@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, Stat, statat};
 use super::{
     RESULT,
     collect::{Limits, SPARE_DIRECTORIES},
-    descend, result,
+    descend, quota, result,
 };
 use crate::{
     engine::{ContainerId, HostDirs},
@@ -51,7 +51,10 @@ pub async fn measure(
     let limits = Limits { files: processor.max_outputs, bytes: processor.max_output_size };
     let walk = move || match descend::ours(&out) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Usage::default()),
-        out => walk(&out?, limits),
+        dir => {
+            let usage = walk(&dir?, limits)?;
+            Ok(Usage { allocated: usage.allocated.max(quota::taken(&out)), ..usage })
+        }
     };
     tokio::task::spawn_blocking(walk).await.map_err(io::Error::other)?
 }

@@ -11,13 +11,17 @@
 use std::{
     fs::{self, File, Permissions},
     io,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{MetadataExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use rustix::{
-    fs::{statvfs, syncfs},
+    fs::{AtFlags, fstat, statat, statvfs, syncfs},
+    io::Errno,
     mount::UnmountFlags,
 };
 
@@ -28,12 +32,13 @@ use crate::processor::Processor;
 
 const BLOCK: u64 = 4096;
 const INODE: u64 = 256;
+const LARGEST: u64 = 15 << 40;
 /// No journal: after a power loss nobody takes outputs from here. The rest is what every kernel and every
 /// mke2fs of the last ten years knows.
 const FEATURES: &str = "none,filetype,extent,sparse_super,large_file,huge_file,dir_nlink,\
                         extra_isize,flex_bg,64bit,dir_index,uninit_bg";
-/// Without barriers the file is not synced to the host's own disk.
-const OPTIONS: &str = "loop,nosuid,nodev,noatime,barrier=0,noinit_itable";
+/// Without barriers the file is not synced to the host's own disk; what is deleted is room there again.
+const OPTIONS: &str = "loop,nosuid,nodev,noatime,discard,barrier=0,noinit_itable";
 /// Less than this is no room. Whoever keeps to what outputs may be does not come so near to the end.
 const NOTHING: u64 = 1 << 20;
 
@@ -59,8 +64,7 @@ impl Quota {
             .saturating_add(bytes / 8 + (16 << 20))
             // The smallest file takes a block.
             .saturating_add(inodes * (BLOCK + INODE));
-        // What ext4 can be with these blocks.
-        Self { bytes: bytes.min(1 << 50), inodes }
+        Self { bytes, inodes }
     }
 }
 
@@ -83,7 +87,10 @@ pub(super) fn mount(out: &Path, quota: Quota) -> io::Result<()> {
 /// It has its name once it is whole.
 fn format(out: &Path, quota: Quota) -> io::Result<()> {
     let part = out.with_extension("part");
-    File::create(&part)?.set_len(quota.bytes)?;
+    // Nobody can write more than the whole disk, nor ext4 have a larger file.
+    let host = statvfs(out)?;
+    let most = host.f_blocks.saturating_mul(host.f_frsize).min(LARGEST);
+    File::create(&part)?.set_len(quota.bytes.min(most))?;
     let inodes = quota.inodes.to_string();
     let mut mkfs = tool("mkfs.ext4");
     mkfs.args(["-q", "-F", "-m", "0", "-b", "4096", "-I", "256", "-N", &inodes, "-O", FEATURES]);
@@ -104,6 +111,15 @@ fn mount_again(out: &Path) -> io::Result<()> {
 /// Beside it in the attempt's directory.
 fn disk(out: &Path) -> PathBuf {
     out.with_extension("ext4")
+}
+
+/// Whatever was mounted there before, nothing is from now on.
+pub(super) fn take_away(out: &Path) -> io::Result<()> {
+    unmount(out)?;
+    match fs::remove_file(disk(out)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Here it is gone at once. Copies in other mount namespaces, as helpers of other containers have, the kernel
@@ -127,6 +143,20 @@ pub fn used_up(out: &Path) -> Option<&'static str> {
     (disk.f_ffree == 0).then_some("it has made more files in /out than there can be (max_outputs)")
 }
 
+/// What the disk of an `/out` takes of the host's: files that have no name any more are in it.
+pub(super) fn taken(out: &Path) -> u64 {
+    fs::metadata(disk(out)).map_or(0, |disk| disk.blocks().saturating_mul(512))
+}
+
+/// Whether this `out` is what was mounted there, if anything was.
+pub(super) fn is_covered(attempt: &OwnedFd, out: &OwnedFd) -> io::Result<bool> {
+    let has_disk = match statat(attempt, "out.ext4", AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => false,
+        found => found.map(|_| true)?,
+    };
+    Ok(!has_disk || fstat(attempt)?.st_dev != fstat(out)?.st_dev)
+}
+
 /// Sees to it that what is seen in `/out` is what a container writes there.
 ///
 /// # Errors
@@ -148,32 +178,69 @@ pub async fn written(out: PathBuf) -> io::Result<()> {
     spawn_blocking(synced).await.map_err(io::Error::other)?
 }
 
-/// Whether this machine can do it, found out by doing it below `scratch`.
-///
-/// # Errors
-/// Why not, for a person.
-pub async fn check(scratch: PathBuf) -> Result<(), String> {
-    let attempt = scratch.join("fileyard-quota-trial");
-    let tried = spawn_blocking(move || {
-        // A process before this one may have ended in the middle.
-        leave_nothing(&attempt)?;
-        let out = attempt.join("out");
-        let mounted = fs::create_dir_all(&out)
-            .and_then(|()| mount(&out, Quota::for_outputs(1, 0)))
-            .and_then(|()| is_mounted(&out));
-        leave_nothing(&attempt).and(mounted)
-    });
-    match tried.await.map_err(io::Error::other).and_then(|tried| tried) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err("what was mounted can not be seen".into()),
-        Err(error) => Err(error.to_string()),
+/// One of these file systems, made to see whether that can be had here.
+#[derive(Debug)]
+pub struct Trial(PathBuf);
+
+impl Trial {
+    /// Makes it below `scratch`, on the disk that is meant.
+    ///
+    /// # Errors
+    /// Why not, for a person.
+    pub async fn begin(scratch: &Path) -> Result<Self, String> {
+        let trial = Self(scratch.join("fileyard-quota-trial"));
+        let out = trial.0.join("out");
+        trial.leave_nothing().await?;
+        let mounted = spawn_blocking(move || {
+            tells_what_is_lost()?;
+            fs::create_dir_all(&out)?;
+            mount(&out, Quota::for_outputs(1, 0))?;
+            File::create(out.join("file"))?;
+            if is_mounted(&out)? { Ok(()) } else { Err(io::Error::other("no mount is seen")) }
+        });
+        let mounted = mounted.await.map_err(io::Error::other).and_then(|mounted| mounted);
+        match mounted.map_err(|error| error.to_string()) {
+            Ok(()) => Ok(trial),
+            Err(why) => trial.end().await.and(Err(why)),
+        }
+    }
+
+    /// A file on it.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.0.join("out/file")
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// What is in the way, for a person.
+    pub async fn end(self) -> Result<(), String> {
+        self.leave_nothing().await
+    }
+
+    /// A process before this one may have ended in the middle.
+    async fn leave_nothing(&self) -> Result<(), String> {
+        let attempt = self.0.clone();
+        let removed = spawn_blocking(move || {
+            unmount(&attempt.join("out"))?;
+            match fs::remove_dir_all(attempt) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        });
+        let removed = removed.await.map_err(io::Error::other).and_then(|removed| removed);
+        removed.map_err(|error| error.to_string())
     }
 }
 
-fn leave_nothing(attempt: &Path) -> io::Result<()> {
-    unmount(&attempt.join("out"))?;
-    match fs::remove_dir_all(attempt) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+/// Before Linux 5.8 `syncfs` said nothing of what could not be written.
+fn tells_what_is_lost() -> io::Result<()> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map(|it| it.parse().unwrap_or(0));
+    match (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) {
+        old if old < (5, 8) => Err(io::Error::other("it takes Linux 5.8")),
         _ => Ok(()),
     }
 }
@@ -187,12 +254,14 @@ fn is_mounted(out: &Path) -> io::Result<bool> {
     }
 }
 
-/// Where root has its tools, also when this process was started with less of a path.
+/// Where root has its tools, before whatever else this process was started with.
 fn tool(name: &str) -> Command {
-    let path = std::env::var("PATH").unwrap_or_default();
+    let mut path = "/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
+    if let Some(more) = std::env::var("PATH").ok().filter(|more| !more.is_empty()) {
+        path = format!("{path}:{more}");
+    }
     let mut command = Command::new(name);
-    command.env("PATH", format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin")).env("LC_ALL", "C");
-    command.stdin(Stdio::null());
+    command.env("PATH", path).env("LC_ALL", "C").stdin(Stdio::null());
     command
 }
 
@@ -239,7 +308,7 @@ mod tests {
     #[tokio::test]
     async fn what_can_not_be_made_is_said_and_leaves_nothing() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let said = check(file.path().to_owned()).await.unwrap_err();
+        let said = Trial::begin(file.path()).await.unwrap_err();
         assert!(said.contains("Not a directory"), "{said}");
     }
 }

@@ -62,7 +62,12 @@ pub async fn stage(
         let Some(out) = out else { return Ok(()) };
         private(&out)?;
         if has_quotas {
-            quota::mount(&out, quota)?;
+            quota::mount(&out, quota).map_err(|error| {
+                let words = format!("its /out can not be given a quota: {error}");
+                io::Error::new(error.kind(), words)
+            })?;
+        } else {
+            quota::take_away(&out)?;
         }
         match owner {
             Some(user) => chown(&out, Some(user.uid), Some(user.gid)),
@@ -97,6 +102,13 @@ pub async fn find(input: &Input, blobs: &BlobStore) -> Result<(), StageError> {
 #[must_use]
 pub fn same_boot(dirs: &HostDirs, id: &ContainerId) -> bool {
     std::fs::read_to_string(dirs.attempt(id).join(BOOT)).is_ok_and(|then| then == boot_id())
+}
+
+/// From now on it is as if the machine had gone down since. Takes no room on a full disk.
+pub fn disown(dirs: &HostDirs, id: &ContainerId) {
+    if let Err(error) = std::fs::remove_file(dirs.attempt(id).join(BOOT)) {
+        tracing::warn!(%error, "could not note that outputs were lost");
+    }
 }
 
 /// Changes with every boot; empty where the kernel does not say.

@@ -92,8 +92,8 @@ impl DockerEngine {
         self
     }
 
-    /// Whether attempts' `/out` are file systems of their own from now on: see
-    /// [`Self::sees_our_mounts`].
+    /// Whether attempts' `/out` are file systems of their own from now on. The daemon must see them: see
+    /// [`Self::sees`].
     #[must_use]
     pub fn with_quotas(mut self, quotas: bool) -> Self {
         self.dirs = self.dirs.with_quotas(quotas);

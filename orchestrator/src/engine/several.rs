@@ -49,7 +49,13 @@ impl Engine for Several {
         self.new.name()
     }
 
+    /// What the old one has not made yet it does not make any more: it was staged for the new one.
     async fn start(&self, spec: &ContainerSpec) -> Result<ContainerState, EngineError> {
+        if self.left.contains(&spec.id) && self.old.inspect(&spec.id).await?.is_none() {
+            return Err(EngineError::Trouble(
+                "another engine was chosen before it was made".into(),
+            ));
+        }
         self.of(&spec.id).start(spec).await
     }
 

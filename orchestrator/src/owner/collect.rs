@@ -127,6 +127,9 @@ impl Owner {
 
     async fn outputs(&self, processor: &Processor) -> Collected {
         if let Err(error) = quota::written(self.inner.dirs.out(&self.id)).await {
+            // It is said once: whoever comes after this one is to know it too.
+            contract::disown(&self.inner.dirs, &self.id);
+            tracing::warn!(%error, "some of what it wrote was lost: the disk was full");
             let words = format!("its outputs could not all be written: {error}");
             return Collected::Failed(settle::infrastructure(&self.job, &words));
         }
@@ -162,6 +165,7 @@ impl Owner {
         &self,
         processor: &Processor,
     ) -> Result<(Value, Vec<Output>), CollectError> {
+        quota::seen(self.inner.dirs.out(&self.id)).await?;
         let collected = contract::collect(&self.inner.dirs, &self.id, processor).await?;
         let tenant = self.job.asked.tenant.clone();
         let key = |index| BlobKey::Output {

@@ -14,10 +14,10 @@ use fileyard_tests::{
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 /// A small disk, until dropped.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(at: &Path, size: &str) -> Self {
+    pub(crate) fn mount(at: &Path, size: &str) -> Self {
         std::fs::create_dir_all(at).unwrap();
         let options = format!("size={size},mode=0700");
         let mut mount = Command::new("mount");
@@ -27,7 +27,7 @@ impl Disk {
     }
 
     /// Fills it until so many bytes are left; the file to remove.
-    fn leave(&self, bytes: u64) -> PathBuf {
+    pub(crate) fn leave(&self, bytes: u64) -> PathBuf {
         let disk = statvfs(&self.0).unwrap();
         let rest = (disk.f_bavail * disk.f_frsize).checked_sub(bytes).expect("more is free");
         let filler = self.0.join("filler");

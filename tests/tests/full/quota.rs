@@ -12,6 +12,9 @@ use fileyard_tests::{
     yard::{Store, Yard},
 };
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::disk::Disk;
 
 /// 16 MiB of outputs, at most ten.
 const SMALL: &str = "image = \"fileyard/drill:latest\"\npull = \"never\"\ngrace = \"1s\"\n\
@@ -151,6 +154,31 @@ async fn who_runs_on_keeps_nobody_else_s() {
     assert_eq!(server.job(&second).await["phase"], "running");
     server.cancel(&second).await;
     yard.nothing_left().await;
+}
+
+/// Its program is told that all is written, and can not know better.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_full_disk_did_not_take_is_not_given_out() {
+    const MEBIBYTES: usize = 60;
+    let yard = yard("ext4").top("min_free = \"1MiB\"");
+    let disk = Disk::mount(&yard.data(), "512m");
+    let server = yard.start().await;
+    let filler = disk.leave(30 << 20);
+    let job = server.accepted("drill/a.txt", format!("fill a {MEBIBYTES}MiB")).await;
+    until("it is found out", LONG, async || {
+        server.process().said().contains("some of what it wrote was lost").then_some(())
+    })
+    .await;
+    std::fs::remove_file(&filler).unwrap();
+
+    let ended = server.ended(&job, LONG).await;
+    assert_eq!((&ended["state"], &ended["attempt"]), (&"succeeded".into(), &2.into()), "{ended:#}");
+    let whole = Sha256::digest(b"fileyard drill. ".repeat(MEBIBYTES << 16));
+    let whole: String = whole.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(ended["outputs"][0]["sha256"], whole);
+    yard.nothing_left().await;
+    server.stop().await;
+    drop(disk);
 }
 
 /// What `check` says of the engine where `mkfs.ext4` can not be run.

@@ -1,5 +1,7 @@
 //! What a daemon can and cannot do for us, found once, before the first job.
 
+use std::path::Path;
+
 use bollard::{
     models::{ContainerCreateBody, HostConfig, Mount, MountType, SystemInfo},
     query_parameters::CreateContainerOptions,
@@ -43,21 +45,19 @@ impl DockerEngine {
         Ok(report)
     }
 
-    /// Whether what is mounted here is mounted for the daemon too.
+    /// Whether the daemon sees this file of ours, also where it is on something that we have mounted.
     ///
     /// # Errors
     /// Why not, for a person.
-    pub async fn sees_our_mounts(&self) -> Result<(), String> {
+    pub async fn sees(&self, file: &Path) -> Result<(), String> {
         let daemon = self.client.connected().await.map_err(EngineError::from);
-        let daemon = daemon.map_err(|error| error.to_string())?;
-        if daemon.ourselves.fact().is_some() {
-            return Err("fileyard runs in a container, with mounts of its own".into());
-        }
-        self.client.shares_our_mounts().await
+        let asked = match daemon {
+            Ok(daemon) => self.unseen(&daemon, file).await,
+            Err(error) => Err(error),
+        };
+        asked.map_err(|error| error.to_string())?.map_or(Ok(()), Err)
     }
 
-    /// Asks for a container of an image that cannot be there, with one of our files in it. A
-    /// daemon looks for the file first, and says which of the two is missing: so nothing is made.
     async fn sees_our_files(&self, daemon: &Connected) -> Result<Option<String>, EngineError> {
         let root = self.dirs.root();
         let probe = root.join(format!(".probe-{}", Uuid::new_v4()));
@@ -65,9 +65,17 @@ impl DockerEngine {
         if let Err(error) = written.and(tokio::fs::write(&probe, "").await) {
             return Ok(Some(format!("cannot write below {}: {error}", root.display())));
         }
+        let unseen = self.unseen(daemon, &probe).await;
+        let _ = tokio::fs::remove_file(&probe).await;
+        unseen
+    }
+
+    /// Asks for a container of an image that cannot be there, with one of our files in it. A
+    /// daemon looks for the file first, and says which of the two is missing: so nothing is made. Returns why it can not see the file.
+    async fn unseen(&self, daemon: &Connected, file: &Path) -> Result<Option<String>, EngineError> {
         let mount = Mount {
             typ: Some(MountType::BIND),
-            source: Some(probe.to_string_lossy().into_owned()),
+            source: Some(file.to_string_lossy().into_owned()),
             target: Some("/probe".into()),
             ..Mount::default()
         };
@@ -78,7 +86,6 @@ impl DockerEngine {
             ..ContainerCreateBody::default()
         };
         if let Err(alone) = daemon.ourselves.translate(&mut body) {
-            let _ = tokio::fs::remove_file(&probe).await;
             return Ok(Some(alone));
         }
         // Without a platform newer daemons look for the image first.
@@ -86,15 +93,14 @@ impl DockerEngine {
             platform: "linux".into(),
             ..CreateContainerOptions::default()
         };
-        let answer = call(QUICK, daemon.docker.create_container(Some(options), body)).await;
-        let _ = tokio::fs::remove_file(&probe).await;
-        match answer {
+        match call(QUICK, daemon.docker.create_container(Some(options), body)).await {
             Err(Failure::Answer(404, _)) => Ok(None),
             Err(Failure::Answer(400, words)) if words.contains("bind source path") => {
                 Ok(Some(format!(
                     "the daemon does not see fileyard's files in {}: it is on another machine, or \
-                     one of the two is in a container without that directory at the same path",
-                    root.display()
+                     one of the two is in a container without that directory at the same path, or \
+                     has other mounts",
+                    file.parent().unwrap_or(file).display()
                 )))
             }
             Err(failure) => Err(failure.into()),

@@ -2,11 +2,11 @@
 //!
 //! It never decides what a failure means for a container; it tells a daemon's answer from no answer.
 
-use std::{fs, future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error, models::SystemInfo};
 use fileyard_oci::causes::in_words;
-use tokio::{net::UnixStream, sync::Mutex, time::timeout};
+use tokio::{sync::Mutex, time::timeout};
 
 use super::{mounts::Ourselves, state};
 use crate::engine::{ContainerId, ContainerState, EngineError};
@@ -113,21 +113,6 @@ impl Client {
             }
             request
         }))
-    }
-
-    /// Whether the daemon is in our mount namespace: who listens on its socket is a process of this
-    /// machine's.
-    pub(super) async fn shares_our_mounts(&self) -> Result<(), String> {
-        let Some(path) = self.host.strip_prefix("unix://") else {
-            return Err(format!("Docker at {} may be on another machine", self.host));
-        };
-        let socket = UnixStream::connect(path).await.map_err(|error| error.to_string())?;
-        let pid = socket.peer_cred().ok().and_then(|peer| peer.pid());
-        let theirs = pid.and_then(|pid| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok());
-        match (theirs, fs::read_link("/proc/self/ns/mnt")) {
-            (Some(theirs), Ok(ours)) if theirs == ours => Ok(()),
-            _ => Err("Docker has other mounts than fileyard".into()),
-        }
     }
 
     fn away(&self, failure: Failure) -> Failure {

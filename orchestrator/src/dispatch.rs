@@ -90,9 +90,11 @@ impl Inner {
         match self.parts.store.apply(job.id(), claim, now).await {
             Ok(job) => {
                 failpoint::hit("claimed");
-                self.images.used(processor);
+                let unfetched = self.images.used(processor);
                 let given = (processor.contract, image);
-                Owner::new(Arc::clone(self), job, given, Ok(Arc::clone(processor)), slot).spawn();
+                let inner = Arc::clone(self);
+                let owner = Owner::new(inner, job, given, Ok(Arc::clone(processor)), slot);
+                owner.without_image(unfetched).spawn();
                 Ok(true)
             }
             // Somebody was quicker, or it was cancelled: no loss.

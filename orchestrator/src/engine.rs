@@ -185,6 +185,17 @@ pub enum EngineError {
     Exhausted(String),
 }
 
+impl EngineError {
+    /// Whether the same may go well another time.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Rejected(_) | Self::NoImage(_) => false,
+            Self::Unavailable(_) | Self::Trouble(_) | Self::NoSpace(_) | Self::Exhausted(_) => true,
+        }
+    }
+}
+
 impl Signal {
     /// As engines take it.
     #[must_use]

@@ -1,24 +1,36 @@
 //! Images are fetched ahead of a claim: all of them when a server starts, and whatever is missing when
 //! a job wants it. A job whose image is on its way waits in the queue and holds no slot.
+//!
+//! No other part of a server fetches any, so none is fetched twice at once.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     engine::{Engine, EngineError, Pull},
     hint::{Hint, Hints},
     processor::Processor,
+    settle::{INFRASTRUCTURE_RETRIES, backoff},
 };
 
 /// How many are fetched at once.
 const AT_ONCE: usize = 3;
 /// How often it is said how far one is.
 const SAY_EVERY: Duration = Duration::from_secs(5);
+/// The least time from one try at a start to the next.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a failure is told to whoever asks. Whoever asks later has it tried again: much may have
+/// been put right.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// Knows which images are there. Cheap to clone.
 #[derive(Clone)]
@@ -27,13 +39,15 @@ pub(crate) struct ImageGate {
     hints: Hints,
     known: Arc<Mutex<HashMap<String, Fetch>>>,
     fetching: Arc<Semaphore>,
+    stopping: CancellationToken,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Fetch {
-    UnderWay,
-    /// Also when it failed: then the claim's own try tells the job why.
-    Done,
+    UnderWay(For),
+    There,
+    /// A job is told why, by way of its claim.
+    Failed(EngineError, Instant),
 }
 
 /// For whom an image is fetched.
@@ -50,72 +64,111 @@ enum For {
 struct Try {
     gate: ImageGate,
     image: String,
-    then: Option<Fetch>,
+    pull: Pull,
+    outcome: Result<(), EngineError>,
 }
 
 impl Try {
-    fn it_is_there(&mut self) {
-        self.then = Some(Fetch::Done);
+    /// Returns why it failed, if it did.
+    async fn run(mut self) -> Option<EngineError> {
+        let stopping = self.gate.stopping.clone();
+        tokio::select! {
+            fetched = self.gate.fetched(&self.image, self.pull) => self.outcome = fetched,
+            () = stopping.cancelled() => return None,
+        }
+        let error = self.outcome.clone().err()?;
+        tracing::warn!(image = self.image, %error, "could not fetch an image");
+        Some(error)
     }
 }
 
 impl Drop for Try {
     fn drop(&mut self) {
-        match self.then {
-            Some(fetch) => drop(self.gate.known().insert(self.image.clone(), fetch)),
-            None => self.gate.forget(&self.image),
+        let mut known = self.gate.known();
+        let awaited = matches!(known.remove(&self.image), Some(Fetch::UnderWay(For::Job)));
+        let fetch = match &self.outcome {
+            Ok(()) => Some(Fetch::There),
+            Err(error) => awaited.then(|| Fetch::Failed(error.clone(), Instant::now())),
+        };
+        if let Some(fetch) = fetch {
+            known.insert(self.image.clone(), fetch);
         }
+        drop(known);
         self.gate.hints.send(Hint::Queued);
     }
 }
 
 impl ImageGate {
-    pub(crate) fn new(engine: Arc<dyn Engine>, hints: Hints) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Engine>, hints: Hints, stopping: CancellationToken) -> Self {
         let fetching = Arc::new(Semaphore::new(AT_ONCE));
-        Self { engine, hints, known: Arc::default(), fetching }
+        Self { engine, hints, known: Arc::default(), fetching, stopping }
     }
 
-    /// Fetches the images of all of these, as they want it, in the background.
+    /// Fetches the images of all of these, as the keenest of them wants it, in the background. What
+    /// fails in passing is tried again, as often as a job would have it.
     pub(crate) fn fetch_all<'a>(&self, processors: impl Iterator<Item = &'a Processor>) {
-        let images: BTreeMap<_, _> =
-            processors.map(|processor| (&processor.image, processor.pull)).collect();
+        let mut images = BTreeMap::new();
+        for Processor { image, pull, .. } in processors {
+            let keenest = images.entry(image).or_insert(*pull);
+            *keenest = (*pull).min(*keenest);
+        }
         for (image, pull) in images {
-            self.fetch(image, pull, For::Later);
+            tokio::spawn(self.clone().fetch_ahead(image.clone(), pull));
         }
     }
 
-    /// Whether a job of this processor may be claimed; starts fetching its image if not.
-    pub(crate) fn open(&self, processor: &Processor) -> bool {
-        processor.pull == Pull::Never || self.fetch(&processor.image, processor.pull, For::Job)
+    async fn fetch_ahead(self, image: String, pull: Pull) {
+        for failures in 0..=INFRASTRUCTURE_RETRIES {
+            // There by now, or a job has it fetched: that one goes on with it.
+            let Some(this) = self.begin(&image, pull, For::Later) else { return };
+            if !this.run().await.is_some_and(|error| error.may_pass()) {
+                return;
+            }
+            tokio::select! {
+                () = sleep(backoff(failures).max(PAUSE)) => {}
+                () = self.stopping.cancelled() => return,
+            }
+        }
     }
 
-    /// Whether it is known to be there; has it fetched if not.
-    fn fetch(&self, image: &str, pull: Pull, whom: For) -> bool {
-        if self.engine.images().is_none() {
+    /// Whether a job of this processor may be claimed: its image is there, or can not be had, which
+    /// the claim is told. Starts fetching it if neither is known.
+    pub(crate) fn open(&self, processor: &Processor) -> bool {
+        if processor.pull == Pull::Never || self.engine.images().is_none() {
             return true;
         }
-        match self.known().get(image) {
-            Some(Fetch::Done) => return true,
-            Some(Fetch::UnderWay) => return false,
-            None => {}
-        }
-        self.known().insert(image.to_owned(), Fetch::UnderWay);
-        let then = (whom == For::Job).then_some(Fetch::Done);
-        let mut this = Try { gate: self.clone(), image: image.to_owned(), then };
-        tokio::spawn(async move {
-            let _turn = Arc::clone(&this.gate.fetching).acquire_owned().await;
-            match this.gate.fetched(&this.image, pull).await {
-                Ok(()) => this.it_is_there(),
-                Err(error) => {
-                    tracing::warn!(image = this.image, %error, "could not fetch an image");
-                }
+        match self.known().get_mut(&processor.image) {
+            Some(Fetch::There) => return true,
+            Some(Fetch::Failed(_, at)) if at.elapsed() < FRESH => return true,
+            Some(Fetch::UnderWay(whom)) => {
+                *whom = For::Job;
+                return false;
             }
-        });
+            Some(Fetch::Failed(..)) | None => {}
+        }
+        if let Some(this) = self.begin(&processor.image, processor.pull, For::Job) {
+            tokio::spawn(this.run());
+        }
         false
+    }
+
+    /// A try, unless there is one or no need of one.
+    fn begin(&self, image: &str, pull: Pull, whom: For) -> Option<Try> {
+        let mut known = self.known();
+        match known.get(image) {
+            Some(Fetch::UnderWay(_) | Fetch::There) => return None,
+            // The job that waited for it is about to hear.
+            Some(Fetch::Failed(..)) if whom == For::Later => return None,
+            Some(Fetch::Failed(..)) | None => {}
+        }
+        known.insert(image.to_owned(), Fetch::UnderWay(whom));
+        let broke_off = EngineError::Trouble(format!("fetching {image} broke off"));
+        Some(Try { gate: self.clone(), image: image.to_owned(), pull, outcome: Err(broke_off) })
     }
 
     async fn fetched(&self, image: &str, pull: Pull) -> Result<(), EngineError> {
         let Some(images) = self.engine.images() else { return Ok(()) };
+        let _turn = self.fetching.acquire().await;
         let from = Instant::now();
         // The first words at once: what is there already has none to say.
         let said = Mutex::new(None);
@@ -146,19 +199,31 @@ impl ImageGate {
         }
     }
 
-    /// The claim was made: with `pull = "always"` the next one asks the registry again.
-    pub(crate) fn used(&self, processor: &Processor) {
-        if processor.pull == Pull::Always {
-            self.forget(&processor.image);
-        }
+    /// A claim was made. With `pull = "always"` the next one asks the registry again, and so it does
+    /// after a failure, which this claim is told.
+    pub(crate) fn used(&self, processor: &Processor) -> Option<EngineError> {
+        let mut known = self.known();
+        let failure = match known.get(&processor.image)? {
+            Fetch::Failed(error, _) => Some(error.clone()),
+            Fetch::There if processor.pull == Pull::Always => None,
+            Fetch::There | Fetch::UnderWay(_) => return None,
+        };
+        known.remove(&processor.image);
+        failure
     }
 
-    /// It is not there after all.
+    /// It is not there after all. What has been tried since then is another's to hear.
     pub(crate) fn forget(&self, image: &str) {
-        self.known().remove(image);
+        let mut known = self.known();
+        if matches!(known.get(image), Some(Fetch::There)) {
+            known.remove(image);
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Fetch>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

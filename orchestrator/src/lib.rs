@@ -124,11 +124,13 @@ impl Orchestrator {
         };
         let dirs = dirs.clone();
         let slots = Slots::new(parts.concurrency, parts.hints.clone());
+        let (engine, hints) = (Arc::clone(&parts.engine), parts.hints.clone());
+        let stopping = CancellationToken::new();
         Self(Arc::new(Inner {
-            images: ImageGate::new(Arc::clone(&parts.engine), parts.hints.clone()),
+            images: ImageGate::new(engine, hints, stopping.clone()),
             slots,
             tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
+            stopping,
             leaving: CancellationToken::new(),
             minded: Mutex::default(),
             strangers: Mutex::default(),

@@ -28,7 +28,7 @@ pub(crate) use self::clean::Cleaner;
 use self::{heartbeat::Vitals, pump::Pump, serve::Served};
 use crate::{
     Inner,
-    engine::{ContainerId, Gateway},
+    engine::{ContainerId, EngineError, Gateway},
     processor::Processor,
     settle::Verdict,
     slots::Slot,
@@ -62,6 +62,8 @@ pub(crate) struct Owner {
     contract: Contract,
     /// The attempt's, which the processor's name may not mean by now.
     image: Option<String>,
+    /// Why the image could not be fetched, when the job was claimed.
+    unfetched: Option<EngineError>,
     slot: Option<Slot>,
     vitals: Arc<Vitals>,
     pump: Option<Pump>,
@@ -125,6 +127,7 @@ impl Owner {
             configured: processor.is_ok(),
             contract,
             image,
+            unfetched: None,
             processor: processor.unwrap_or_else(Arc::new),
             slot: Some(slot),
             pump: None,
@@ -134,6 +137,12 @@ impl Owner {
             inner,
             job,
         }
+    }
+
+    /// Its image could not be had, where there is an error.
+    #[must_use]
+    pub(crate) fn without_image(self, unfetched: Option<EngineError>) -> Self {
+        Self { unfetched, ..self }
     }
 
     /// Runs as a tracked task.

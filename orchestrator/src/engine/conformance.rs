@@ -66,6 +66,7 @@ macro_rules! engine_conformance {
             starting_what_has_exited_does_nothing,
             an_exit_code_is_told,
             a_missing_image_is_told,
+            an_image_goes_by_its_digest,
             a_command_that_is_not_there_is_told,
             the_input_is_readable_and_read_only,
             outputs_are_left_in_out,

@@ -13,19 +13,16 @@ mod state;
 mod tests;
 
 use std::{
-    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use fileyard_storage::{
-    blob::Digest,
     clock::{Clock, SystemClock},
     id::InstallId,
 };
 use futures::{StreamExt, stream::BoxStream};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{broadcast, watch};
 
 use self::state::{Container, Read, State};
@@ -62,7 +59,8 @@ impl FakeEngine {
     /// The same, by another clock than the machine's.
     #[must_use]
     pub fn with_clock(dirs: HostDirs, clock: Arc<dyn Clock>) -> Self {
-        let state = State { images: BTreeSet::from([IMAGE.to_owned()]), ..State::default() };
+        let mut state = State::default();
+        state.add_image(IMAGE, 1);
         let shared = Shared {
             clock,
             state: Mutex::new(state),
@@ -82,10 +80,8 @@ impl FakeEngine {
     }
 
     fn create(&self, state: &mut State, spec: &ContainerSpec) -> Result<(), EngineError> {
-        let is_meant = |name: &String| *name == spec.image || digest(name) == spec.image;
-        if !state.images.iter().any(is_meant) {
-            return Err(EngineError::NoImage(spec.image.clone()));
-        }
+        let image = state.image(&spec.image).cloned();
+        let image = image.ok_or_else(|| EngineError::NoImage(spec.image.clone()))?;
         if let Some(input) = &spec.input {
             let (input, out) = (self.dirs.input(&spec.id, input), self.dirs.out(&spec.id));
             if !input.is_file() || !out.is_dir() {
@@ -104,6 +100,7 @@ impl FakeEngine {
             serial: state.made,
             state: ContainerState::Created,
             signal: None,
+            image,
             env: spec.env.clone(),
             at_gate: None,
             log: Vec::new(),
@@ -240,32 +237,35 @@ impl Images for FakeEngine {
         pull: Pull,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), EngineError> {
-        let mut state = self.up()?;
-        let there = state.images.contains(image);
+        let there = self.up()?.images.contains_key(image);
         match pull {
             Pull::Missing | Pull::Never if there => return Ok(()),
             Pull::Never => return Err(EngineError::NoImage(image.to_owned())),
             Pull::Always | Pull::Missing => {}
         }
+        let mut version = self.shared.version.subscribe();
+        self.up()?.pulls.push(image.to_owned());
+        self.shared.changed(None);
+        progress(format!("pulling {image}"));
+        while self.up()?.slow.contains(image) {
+            version.changed().await.expect("the engine holds the sender");
+        }
+        let mut state = self.up()?;
+        if let Some(error) = state.pull_refusals.pop_front() {
+            return Err(error);
+        }
         if !state.registry.contains(image) {
             return Err(EngineError::Rejected(format!("manifest for {image} not found")));
         }
-        state.images.insert(image.to_owned());
-        state.pulls.push(image.to_owned());
+        state.add_image(image, 1);
         drop(state);
-        progress(format!("pulled {image}"));
         self.shared.changed(None);
         Ok(())
     }
 
     async fn resolve(&self, image: &str) -> Result<Option<String>, EngineError> {
-        Ok(self.up()?.images.get(image).map(|name| digest(name)))
+        Ok(self.up()?.image(image).cloned())
     }
-}
-
-/// Every name has one image for ever.
-fn digest(name: &str) -> String {
-    format!("sha256:{}", Digest(Sha256::digest(name).into()))
 }
 
 impl Shared {

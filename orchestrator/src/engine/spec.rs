@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fileyard_storage::blob::{BlobKey, Digest};
+use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, Reach};
 
@@ -69,7 +70,7 @@ pub struct User {
 }
 
 /// What a processor's containers can reach beside what their contract needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// Nothing.
@@ -79,8 +80,8 @@ pub enum Network {
     Egress,
 }
 
-/// When an image is fetched from its registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+/// When an image is fetched from its registry, the keenest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pull {
     /// Before every start.

@@ -14,7 +14,8 @@ use tokio::time::sleep;
 use super::{Halt, Owner, PAUSE, serve::NotServed};
 use crate::{
     contract::{self, StageError, quota::Quota, urls::Addresses},
-    engine::{ContainerSpec, EngineError, Gateway},
+    engine::{ContainerSpec, EngineError, Gateway, Pull},
+    processor::Processor,
     settle::{self, MAX_CRASHES, Verdict},
 };
 
@@ -79,18 +80,10 @@ impl Owner {
         let network = self.network_to_start_on().await;
         self.heard(network).map_err(Trouble::blameless)?;
         let started = match engine.start(spec).await {
-            Err(EngineError::NoImage(image)) if self.image.is_some() => {
-                self.inner.images.forget(&processor.image);
-                let words = format!("{image} was removed after the job was claimed");
-                return Err(Trouble::Infrastructure(words));
-            }
-            Err(EngineError::NoImage(image)) => {
-                self.fetch(&image).await?;
-                engine.start(spec).await
-            }
-            answered => answered,
+            Err(error @ EngineError::NoImage(_)) => Err(self.no_image(error)),
+            answered => self.heard(answered),
         };
-        self.heard(started).map(drop)
+        started.map(drop)
     }
 
     async fn serve_to_start(&mut self) -> Result<Addresses, Trouble> {
@@ -127,14 +120,22 @@ impl Owner {
         }
     }
 
-    /// The image was there when the job was claimed, or could not be had: this try says why.
-    async fn fetch(&self, image: &str) -> Result<(), Trouble> {
-        let Some(images) = self.inner.parts.engine.images() else {
-            return Err(EngineError::NoImage(image.to_owned()).into());
-        };
+    /// Nothing is fetched here, with a slot in hand: where that may help, the job waits for it in the
+    /// queue.
+    fn no_image(&self, error: EngineError) -> Trouble {
+        let Processor { image, pull, .. } = &*self.processor;
         self.inner.images.forget(image);
-        let said = |words: String| tracing::debug!("{words}");
-        self.heard(images.ensure(image, self.processor.pull, &said).await)
+        if let Some(why) = &self.unfetched {
+            return why.clone().into();
+        }
+        let nobody_fetches = *pull == Pull::Never || self.inner.parts.engine.images().is_none();
+        match &self.image {
+            Some(digest) => Trouble::Infrastructure(format!(
+                "the image {image} of this attempt ({digest}) was removed after the job was claimed"
+            )),
+            None if nobody_fetches => error.into(),
+            None => Trouble::Infrastructure(error.to_string()),
+        }
     }
 
     /// Notes whether the engine answers at all.
@@ -165,14 +166,11 @@ impl Trouble {
 
 impl From<EngineError> for Trouble {
     fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Rejected(_) | EngineError::NoImage(_) => {
-                Self::Final(ReasonCode::StartFailed, error.to_string())
-            }
-            EngineError::Unavailable(_)
-            | EngineError::Trouble(_)
-            | EngineError::NoSpace(_)
-            | EngineError::Exhausted(_) => Self::Infrastructure(error.to_string()),
+        let words = error.to_string();
+        if error.may_pass() {
+            Self::Infrastructure(words)
+        } else {
+            Self::Final(ReasonCode::StartFailed, words)
         }
     }
 }

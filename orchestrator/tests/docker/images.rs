@@ -10,12 +10,15 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bollard::query_parameters::{PushImageOptions, TagImageOptions};
+use bollard::{
+    models::ContainerConfig,
+    query_parameters::{CommitContainerOptions, PushImageOptions, TagImageOptions},
+};
 use fileyard_orchestrator::engine::{EngineError, HostDirs, Images, Pull, docker::DockerEngine};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 
-use crate::{DRILL, daemon, forget_image};
+use crate::{DRILL, daemon, docker, forget_image};
 
 /// A password whose base64 differs between that encoding's two alphabets.
 const PASSWORD: &str = "?????~~~~~";
@@ -127,6 +130,38 @@ async fn an_image_is_pulled_once_always_or_never() {
     assert!(matches!(away, Err(EngineError::Trouble(_))), "{away:?}");
     assert_eq!(ensure(&engine, &image, Pull::Missing).await.unwrap(), "");
     forget_image(&image).await;
+}
+
+#[tokio::test]
+async fn a_container_is_made_of_the_image_whose_digest_it_is_given_though_the_name_moved() {
+    let (it, engine) = docker();
+    let daemon = daemon().await;
+    let (repo, tag) = ("fileyard/moving".to_owned(), it.install.to_string());
+    let name = format!("{repo}:{tag}");
+    let first = TagImageOptions { repo: Some(repo.clone()), tag: Some(tag.clone()) };
+    daemon.tag_image(DRILL, Some(first)).await.unwrap();
+    let before = engine.resolve(&name).await.unwrap().unwrap();
+
+    let mut spec = it.spec(&["exit", "0"]);
+    it.run(&spec).await;
+    let container = Some(spec.id.to_string());
+    let moved = CommitContainerOptions {
+        container,
+        repo: Some(repo),
+        tag: Some(tag),
+        ..Default::default()
+    };
+    daemon.commit_container(moved, ContainerConfig::default()).await.unwrap();
+    it.remove(&spec).await;
+    assert_ne!(engine.resolve(&name).await.unwrap(), Some(before.clone()));
+
+    spec.image = before.clone();
+    assert_eq!(it.run(&spec).await.code, 0);
+    let made = daemon.inspect_container(&spec.id.to_string(), None).await.unwrap();
+    assert_eq!(made.image, Some(before));
+    it.remove(&spec).await;
+    forget_image(&name).await;
+    it.leaves_nothing().await;
 }
 
 #[tokio::test]

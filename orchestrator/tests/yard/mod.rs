@@ -34,7 +34,9 @@ pub struct Yard {
     pub blobs: BlobStore,
     pub clock: Arc<ManualClock>,
     pub dirs: HostDirs,
+    /// The one that works where nobody names one.
     pub processor: Processor,
+    pub others: Vec<Processor>,
     pub home: tempfile::TempDir,
     /// Bytes of disk that are to stay free.
     pub min_free: u64,
@@ -79,6 +81,7 @@ impl Yard {
             clock,
             dirs,
             processor: processor(),
+            others: Vec::new(),
             home,
             min_free: 0,
             max_upload: 1 << 20,
@@ -87,7 +90,8 @@ impl Yard {
     }
 
     fn processors(&self) -> Processors {
-        let all = [(self.processor.name.clone(), Arc::new(self.processor.clone()))].into();
+        let all = self.others.iter().chain([&self.processor]);
+        let all = all.map(|it| (it.name.clone(), Arc::new(it.clone()))).collect();
         Processors { all, default: Some(self.processor.name.clone()) }
     }
 
@@ -119,13 +123,22 @@ impl Yard {
         })
     }
 
+    /// One more processor, before there is an orchestrator.
+    pub fn other(&mut self, name: &str, image: &str) -> &mut Processor {
+        let (name, image) = (name.parse().unwrap(), image.into());
+        self.others.push(Processor { name, image, ..processor() });
+        self.others.last_mut().unwrap()
+    }
+
     /// Uploads a script for the fake program, one verb a line.
     pub async fn submit(&self, script: &str) -> JobId {
-        let intake = self.intake();
-        let mut upload = intake.begin("script.txt", None).await.unwrap();
-        upload.write(Bytes::copy_from_slice(script.as_bytes())).await.unwrap();
-        let file = upload.finish().await.unwrap();
-        intake.submit(vec![file], Order::default()).await.unwrap().jobs[0].id()
+        submit(&self.intake(), script, Order::default()).await
+    }
+
+    /// The same, to the processor of this name.
+    pub async fn submit_to(&self, processor: &str, script: &str) -> JobId {
+        let order = Order { processor: Some(processor.into()), ..Order::default() };
+        submit(&self.intake(), script, order).await
     }
 
     pub async fn job(&self, id: JobId) -> Job {
@@ -194,6 +207,14 @@ impl Yard {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// By way of an intake that is there: a server's sweep abandons what another one receives.
+pub async fn submit(intake: &Intake, script: &str, order: Order) -> JobId {
+    let mut upload = intake.begin("script.txt", None).await.unwrap();
+    upload.write(Bytes::copy_from_slice(script.as_bytes())).await.unwrap();
+    let file = upload.finish().await.unwrap();
+    intake.submit(vec![file], order).await.unwrap().jobs[0].id()
 }
 
 fn processor() -> Processor {

@@ -71,6 +71,26 @@ pub async fn a_missing_image_is_told(it: &Harness) {
     assert_eq!(it.engine.inspect(&spec.id).await, Ok(None));
 }
 
+/// Which is a name as any other, and never means another image.
+pub async fn an_image_goes_by_its_digest(it: &Harness) {
+    let images = it.engine.images().expect("an engine that has images");
+    let digest = images.resolve(&it.image).await.expect("an answer").expect("it is there");
+    assert!(digest.starts_with("sha256:"), "{digest}");
+    assert_eq!(images.resolve(&digest).await, Ok(Some(digest.clone())));
+    assert_eq!(images.resolve("fileyard/there-is-no-such-image:1").await, Ok(None));
+
+    let mut spec = it.spec(&["say", "begun", "exit", "3"]);
+    spec.image = digest;
+    assert_eq!(it.run(&spec).await.code, 3);
+    assert_eq!(text(&it.log(&spec.id).await, LogStream::Stdout), "begun\n");
+    it.remove(&spec).await;
+
+    let mut spec = it.spec(&["exit", "0"]);
+    spec.image = format!("sha256:{}", "0".repeat(64));
+    assert_eq!(it.engine.start(&spec).await, Err(EngineError::NoImage(spec.image.clone())));
+    assert_eq!(it.engine.inspect(&spec.id).await, Ok(None));
+}
+
 /// In the engine's own words, which name it: at the start, or, where the engine's init is what runs
 /// the program, with the exit. And it is so again.
 pub async fn a_command_that_is_not_there_is_told(it: &Harness) {

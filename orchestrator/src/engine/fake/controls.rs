@@ -62,12 +62,42 @@ impl FakeEngine {
         self.shared.lock().registry.insert(image.to_owned());
     }
 
-    /// Forgets an image that was there.
-    pub fn drop_image(&self, image: &str) {
-        self.shared.lock().images.remove(image);
+    /// The next pull fails so. Several fail in turn.
+    pub fn refuse_next_pull(&self, error: EngineError) {
+        self.shared.lock().pull_refusals.push_back(error);
     }
 
-    /// Every image fetched so far, in order.
+    /// From now on pulls of this image do not end before [`Self::end_slow_pulls`].
+    pub fn pull_slowly(&self, image: &str) {
+        self.shared.lock().slow.insert(image.to_owned());
+    }
+
+    /// All pulls go on.
+    pub fn end_slow_pulls(&self) {
+        self.shared.lock().slow.clear();
+        self.shared.changed(None);
+    }
+
+    /// From now on the name means another image. The one that had it stays.
+    pub fn move_image(&self, image: &str) {
+        self.shared.lock().add_image(image, 2);
+    }
+
+    /// Forgets an image that was there, and its name.
+    pub fn drop_image(&self, image: &str) {
+        let mut state = self.shared.lock();
+        if let Some(digest) = state.images.remove(image) {
+            state.digests.remove(&digest);
+        }
+    }
+
+    /// The digest of the image that a container was made of.
+    #[must_use]
+    pub fn image_of(&self, id: &ContainerId) -> Option<String> {
+        self.shared.lock().containers.get(id).map(|it| it.image.clone())
+    }
+
+    /// Every pull that was begun so far, in order.
     #[must_use]
     pub fn pulls(&self) -> Vec<String> {
         self.shared.lock().pulls.clone()

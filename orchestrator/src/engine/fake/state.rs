@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use fileyard_storage::blob::Digest;
+use sha2::{Digest as _, Sha256};
 
 use crate::engine::{
     ContainerId, ContainerState, EngineError, LogChunk, LogPosition, LogStream, Reach, Signal,
@@ -13,8 +15,13 @@ pub(super) struct State {
     pub(super) down: bool,
     pub(super) lost_replies: u32,
     pub(super) refusals: VecDeque<EngineError>,
-    pub(super) images: BTreeSet<String>,
+    pub(super) pull_refusals: VecDeque<EngineError>,
+    /// By name: what it means now.
+    pub(super) images: BTreeMap<String, String>,
+    /// All that are there, also those that lost their name.
+    pub(super) digests: BTreeSet<String>,
     pub(super) registry: BTreeSet<String>,
+    pub(super) slow: BTreeSet<String>,
     pub(super) pulls: Vec<String>,
     pub(super) gates: BTreeSet<String>,
     pub(super) containers: BTreeMap<ContainerId, Container>,
@@ -30,6 +37,7 @@ pub(super) struct Container {
     pub(super) serial: u64,
     pub(super) state: ContainerState,
     pub(super) signal: Option<Signal>,
+    pub(super) image: String,
     pub(super) env: BTreeMap<String, String>,
     pub(super) at_gate: Option<String>,
     pub(super) log: Vec<LogChunk>,
@@ -42,6 +50,19 @@ pub(super) enum Read {
 }
 
 impl State {
+    /// From now on the name means the `version`th image that had it.
+    pub(super) fn add_image(&mut self, name: &str, version: u32) {
+        let content = format!("{name} {version}");
+        let digest = format!("sha256:{}", Digest(Sha256::digest(content).into()));
+        self.images.insert(name.to_owned(), digest.clone());
+        self.digests.insert(digest);
+    }
+
+    /// The digest of the image that this name or digest means.
+    pub(super) fn image(&self, name: &str) -> Option<&String> {
+        self.images.get(name).or_else(|| self.digests.get(name))
+    }
+
     pub(super) fn read(&self, id: &ContainerId, from: LogPosition) -> Read {
         let Some(container) = self.containers.get(id) else { return Read::End };
         let first = container.log.partition_point(|chunk| chunk.at < from.at);

@@ -62,7 +62,7 @@ fn args(spec: &ContainerSpec, image: &Image) -> Result<Vec<String>, EngineError>
         return Err(EngineError::Rejected(format!(
             "the image {} says no program to run (no ENTRYPOINT, no CMD): set the processor's \
              `entrypoint` or `command`",
-            spec.image
+            image.references.first().unwrap_or(&spec.image)
         )));
     }
     Ok(args)
@@ -101,4 +101,24 @@ fn binds(spec: &ContainerSpec, dirs: &HostDirs) -> Vec<Bind> {
         },
         Bind { source: dirs.out(&spec.id), target: "/out".into(), read_only: false },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use fileyard_storage::blob::Digest;
+
+    use super::*;
+    use crate::contract::tests::{job, processor, spec_of};
+
+    #[test]
+    fn an_image_that_says_no_program_is_named_as_people_name_it() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let mut spec = spec_of(&job("a", b"", Digest([0; 32])), &processor());
+        spec.image.clone_from(&digest);
+        let mut image = Image::default();
+        let words = |image: &Image| args(&spec, image).expect_err("nothing to run").to_string();
+        assert!(words(&image).starts_with(&format!("the image {digest} says no program")));
+        image.references.push("tool:1".into());
+        assert!(words(&image).starts_with("the image tool:1 says no program"), "{}", words(&image));
+    }
 }

@@ -123,15 +123,16 @@ fn endless() -> (Router, mpsc::UnboundedReceiver<()>) {
 
 #[tokio::test]
 async fn who_reads_nothing_is_cut_off_and_who_reads_slowly_is_not() {
-    let stall = Duration::from_millis(500);
+    // Far longer than a busy machine lets the slow one wait for its turn.
+    let stall = Duration::from_millis(1500);
     let (router, mut gone) = endless();
     let door = Door::open(router, AcceptLimits { stall, ..limits() }).await;
     let _deaf = door.says(HELLO).await;
     let mut slow = door.says(HELLO).await;
     let mut buffer = vec![0; 256 * 1024];
     // Several times as long as the other one has.
-    for _ in 0..40 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    for _ in 0..45 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
         slow.read_exact(&mut buffer).await.expect("it is still served");
     }
     drop(slow);

@@ -6,10 +6,11 @@ use std::{
 };
 
 use anyhow::bail;
+use fileyard_oci::image;
 use fileyard_orchestrator::{
     contract::quota::Trial,
     engine::{
-        ContainerId, Engine, EngineError, EngineReport, HostDirs,
+        ContainerId, Engine, EngineError, EngineReport, HostDirs, Images,
         docker::DockerEngine,
         oci::{self, OciEngine},
         several::Several,
@@ -83,6 +84,34 @@ async fn a_daemon(config: &Config, dirs: HostDirs) -> Choice {
 }
 
 impl Choice {
+    /// Whether this image is where its containers are made from; `data` is left as it is.
+    ///
+    /// # Errors
+    /// When that can not be known, for a person.
+    pub(crate) async fn has(&self, image: &str, data: &Path) -> Result<bool, String> {
+        if let Some(docker) = &self.docker {
+            let found = docker.resolve(image).await.map_err(|error| error.to_string())?;
+            return Ok(found.is_some());
+        }
+        let store = data.join("images");
+        if !store.is_dir() {
+            return Ok(false);
+        }
+        let found = image::Store::open(&store).and_then(|store| store.find(image));
+        Ok(found.map_err(|error| error.to_string())?.is_some())
+    }
+
+    /// How an image comes there that is only on this machine.
+    pub(crate) fn way_in(&self, image: &str) -> String {
+        match self.docker {
+            Some(_) => format!("docker load, or docker pull {image}"),
+            None => format!(
+                "fileyard image import FILE, or where Docker has it: docker save {image} | \
+                 fileyard image import -"
+            ),
+        }
+    }
+
     /// Says what holds between two looks at `/out`, and why nothing does.
     async fn look_for_quotas(&mut self, wanted: OutQuota, scratch: &Path) {
         let found = match wanted {

@@ -1,9 +1,10 @@
-//! `fileyard check`: config, data directory, store and engine, as `serve` would find them.
+//! `fileyard check`: config, data directory, store, engine and images, as `serve` would find them.
 //!
 //! It leaves everything as it was: what `serve` would make is named and not made. Only
 //! `--take-over-store` changes something, and then that alone.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use std::{
 
 use fileyard_orchestrator::{
     disk::Disk,
-    engine::{EngineError, EngineReport, HostDirs},
+    engine::{EngineError, EngineReport, HostDirs, Pull},
 };
 use fileyard_storage::{
     Store,
@@ -22,7 +23,11 @@ use fileyard_storage::{
 use serde::Serialize;
 
 use super::{ConfigArgs, say, show::plain};
-use crate::{app::engine::choose, config::Config, failure::Failure};
+use crate::{
+    app::engine::{Choice, choose},
+    config::Config,
+    failure::Failure,
+};
 
 /// What is looked at.
 #[derive(Debug, Clone, clap::Args)]
@@ -213,8 +218,12 @@ async fn engine(config: &Config, report: &mut Report) {
             return report.note("engine", Err(format!("no directory to try in: {error}")));
         }
     };
-    match choose(config, dirs, scratch.path()).await.report {
-        Ok(found) => report.parts.push(engine_in_words(found)),
+    let choice = choose(config, dirs, scratch.path()).await;
+    match &choice.report {
+        Ok(found) => {
+            report.parts.push(engine_in_words(found));
+            images(config, &choice, report).await;
+        }
         Err(error @ EngineError::Unavailable(_)) => {
             let fix = "start Docker, or set engine.docker_host; until then jobs are taken and wait";
             report.note("engine", Err(format!("{error}; {fix}")));
@@ -223,13 +232,45 @@ async fn engine(config: &Config, report: &mut Report) {
     }
 }
 
-fn engine_in_words(found: EngineReport) -> Part {
+/// Whether each processor's is there, or comes by itself.
+async fn images(config: &Config, choice: &Choice, report: &mut Report) {
+    if config.processors.all.is_empty() {
+        return;
+    }
+    let (mut there, mut missing, mut warnings) = (0, Vec::new(), Vec::new());
+    let mut wanted: BTreeMap<&str, Pull> = BTreeMap::new();
+    for processor in config.processors.all.values() {
+        let pull = wanted.entry(&processor.image).or_insert(processor.pull);
+        *pull = processor.pull.min(*pull);
+    }
+    for (image, pull) in wanted {
+        match (choice.has(image, &config.data).await, pull) {
+            (Ok(true), _) => there += 1,
+            (Ok(false), Pull::Never) => {
+                missing.push(format!(
+                    "{image} is missing, and never pulled: {}",
+                    choice.way_in(image)
+                ));
+            }
+            (Ok(false), Pull::Always | Pull::Missing) => {
+                warnings
+                    .push(format!("{image} is not there yet: a server pulls it when it starts"));
+            }
+            (Err(words), _) => warnings.push(format!("{image} can not be looked for: {words}")),
+        }
+    }
+    missing.insert(0, format!("{there} there, {} to come", warnings.len()));
+    let (ok, message) = (missing.len() == 1, missing.join("; "));
+    report.parts.push(Part { part: "images", ok, message, warnings });
+}
+
+fn engine_in_words(found: &EngineReport) -> Part {
     let mut message = format!("{} {} ({})", found.engine, found.version, found.facts.join(", "));
     for refusal in &found.refusals {
         message = format!("{message}; {refusal}");
     }
     let ok = found.refusals.is_empty();
-    let warnings = [found.lacks, found.warnings].concat();
+    let warnings = [found.lacks.clone(), found.warnings.clone()].concat();
     Part { part: "engine", ok, message, warnings }
 }
 

@@ -5,6 +5,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use serde_json::Value;
+
 use crate::yard::program;
 
 /// What curl prints, which must have gone well.
@@ -25,6 +27,18 @@ pub fn curl(dir: &Path, args: &[&str]) -> String {
 #[must_use]
 pub fn fileyard(dir: &Path, args: &[&str]) -> String {
     said(program(dir).args(args), args)
+}
+
+/// What `fileyard check`, run so, says of one part.
+///
+/// # Panics
+/// When it says nothing of it.
+#[must_use]
+pub fn checked(mut check: Command, part: &str) -> Value {
+    let output = check.arg("--json").output().expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("its report is JSON");
+    let mut parts = report["parts"].as_array().expect("it has parts").iter();
+    parts.find(|it| it["part"] == part).expect("it speaks of this one").clone()
 }
 
 /// The same command, run by another one: `setpriv`, `unshare`.

@@ -4,7 +4,7 @@
 use fileyard_tests::{
     LONG, docker,
     server::Server,
-    shell::through,
+    shell::{checked, through},
     yard::{Store, Yard},
 };
 use serde_json::Value;
@@ -18,12 +18,8 @@ fn auto(yard: Yard) -> Yard {
 
 /// What `check` says of the engine, run by `words` if there are any.
 fn found(yard: &Yard, words: &[&str]) -> Value {
-    let mut check = yard.check();
-    check.arg("--json");
-    let mut check = if words.is_empty() { check } else { through(words, &check) };
-    let report: Value = serde_json::from_slice(&check.output().unwrap().stdout).unwrap();
-    let mut parts = report["parts"].as_array().unwrap().iter();
-    parts.find(|part| part["part"] == "engine").expect("it speaks of the engine").clone()
+    let check = yard.check();
+    checked(if words.is_empty() { check } else { through(words, &check) }, "engine")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,9 +3,9 @@
 
 use fileyard_tests::{
     LONG, oci,
-    shell::fileyard,
+    shell::{checked, fileyard},
     until,
-    yard::{Store, Yard},
+    yard::{Engine, Store, Yard},
 };
 use serde_json::Value;
 
@@ -82,4 +82,26 @@ async fn an_image_that_is_not_there_is_said_before_there_is_a_job() {
     let ended = server.ended(&job, LONG).await;
     assert_eq!(ended["reason"]["code"], "start_failed", "{ended:#}");
     yard.nothing_left().await;
+}
+
+#[test]
+fn check_says_which_are_missing_and_how_they_come() {
+    let other = |pull: &str| format!("image = \"127.0.0.1:9/other:1\"\npull = \"{pull}\"");
+    for yard in [Yard::with_oci(Store::Local), Yard::with_docker(Store::Local)] {
+        let found = checked(yard.check(), "images");
+        assert_eq!((&found["ok"], &found["message"]), (&true.into(), &"2 there, 0 to come".into()));
+
+        let yard = yard.processor("other", &other("missing"));
+        let found = checked(yard.check(), "images");
+        let warning = found["warnings"][0].as_str().unwrap();
+        assert_eq!((&found["ok"], &found["message"]), (&true.into(), &"2 there, 1 to come".into()));
+        assert!(warning.contains("127.0.0.1:9/other:1 is not there yet"), "{warning}");
+
+        let yard = yard.processor("other", &other("never"));
+        let found = checked(yard.check(), "images");
+        let said = found["message"].as_str().unwrap();
+        assert_eq!(found["ok"], false, "{found:#}");
+        let way_in = if yard.engine() == Engine::Docker { "docker pull" } else { "docker save" };
+        assert!(said.contains(&format!("{way_in} 127.0.0.1:9/other:1")), "{said}");
+    }
 }

@@ -1,13 +1,11 @@
 //! `/out` as a file system of its own: what a container writes has an end, also between two looks at it.
 //! Needs to be root, loop devices and e2fsprogs.
 
-use std::process::Command;
-
 use fileyard_tests::{
     LONG,
     leftovers::disks_below,
     server::Server,
-    shell::through,
+    shell::{checked, through},
     until,
     yard::{Store, Yard},
 };
@@ -185,12 +183,7 @@ async fn what_a_full_disk_did_not_take_is_not_given_out() {
 fn found(yard: &Yard) -> Value {
     let mask =
         "mount --bind /dev/null \"$(readlink -f \"$(command -v mkfs.ext4)\")\" && exec \"$@\"";
-    let mut check = yard.check();
-    check.arg("--json");
-    let check: &mut Command = &mut through(&["unshare", "--mount", "sh", "-c", mask, "sh"], &check);
-    let report: Value = serde_json::from_slice(&check.output().unwrap().stdout).unwrap();
-    let mut parts = report["parts"].as_array().unwrap().iter();
-    parts.find(|part| part["part"] == "engine").expect("it speaks of the engine").clone()
+    checked(through(&["unshare", "--mount", "sh", "-c", mask, "sh"], &yard.check()), "engine")
 }
 
 /// On Docker it is the daemon's mounts that are others then.

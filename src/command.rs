@@ -3,6 +3,7 @@
 pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod container;
+pub(crate) mod errand;
 pub(crate) mod image;
 pub(crate) mod jobs;
 pub(crate) mod logs;

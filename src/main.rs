@@ -43,12 +43,16 @@ enum Command {
     /// Runs one container for a server
     #[command(hide = true)]
     Container(command::container::Args),
+    /// Opens one thing for a server that is not root
+    #[command(hide = true)]
+    Errand(command::errand::Args),
 }
 
 fn main() -> ExitCode {
     let (json, result) = match Cli::parse().command {
         Command::Serve(args) => (false, command::serve::run(&args)),
         Command::Container(args) => (false, command::container::run(&args)),
+        Command::Errand(args) => (false, command::errand::run(&args)),
         Command::Check(args) => (args.json, command::block_on(command::check::run(&args))),
         Command::Submit(args) => (args.to.json, command::block_on(command::submit::run(&args))),
         Command::Status(args) => (args.to.json, command::block_on(command::status::run(&args))),

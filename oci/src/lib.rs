@@ -7,7 +7,10 @@
 
 pub mod causes;
 pub mod credentials;
+pub mod errand;
+mod handles;
 pub mod image;
 mod lock;
 pub mod netns;
 pub mod runtime;
+pub mod userns;

@@ -19,10 +19,15 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use self::netlink::Netlink;
 pub use self::pair::{Pair, devices, remove_device};
+use crate::userns;
 
 /// A network namespace, which is there for as long as this is.
 #[derive(Debug)]
-pub struct Netns(OwnedFd);
+pub struct Netns {
+    /// The user namespace whose it is, where that is not everybody's.
+    user: Option<OwnedFd>,
+    net: OwnedFd,
+}
 
 impl Netns {
     /// A new one, where nothing can be reached but itself.
@@ -33,7 +38,7 @@ impl Netns {
         on_a_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
             raise_loopback()?;
-            Self::at("/proc/thread-self/ns/net")
+            Self::at("/proc/thread-self/ns")
         })
     }
 
@@ -42,7 +47,7 @@ impl Netns {
     /// # Errors
     /// When it is gone, or is not to be looked at.
     pub fn of_process(pid: i32) -> io::Result<Self> {
-        Self::at(&format!("/proc/{pid}/ns/net"))
+        Self::at(&format!("/proc/{pid}/ns"))
     }
 
     /// A socket at an address of its. Whoever holds it is reached from there, wherever they are.
@@ -64,20 +69,37 @@ impl Netns {
         })
     }
 
-    fn at(path: &str) -> io::Result<Self> {
-        File::open(path).map(|file| Self(file.into()))
+    /// Its handles, to be sent to another process.
+    pub(crate) fn handles(&self) -> Vec<BorrowedFd<'_>> {
+        self.user.iter().chain([&self.net]).map(AsFd::as_fd).collect()
+    }
+
+    pub(crate) fn into_handles(self) -> Vec<OwnedFd> {
+        self.user.into_iter().chain([self.net]).collect()
+    }
+
+    /// Of handles that another process sent.
+    pub(crate) fn of_handles(mut handles: Vec<OwnedFd>) -> io::Result<Self> {
+        let net = handles.pop().ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(Self { user: handles.pop(), net })
+    }
+
+    /// Enters the user namespace whose it is, as far as that is another: for processes of one thread.
+    pub(crate) fn enter_its_user(&self) -> io::Result<()> {
+        self.user.as_ref().map_or(Ok(()), userns::join)
+    }
+
+    /// Of a directory of handles; root needs none on a user namespace to enter what is in it.
+    fn at(dir: &str) -> io::Result<Self> {
+        let open = |name: &str| File::open(format!("{dir}/{name}")).map(OwnedFd::from);
+        let user = if userns::is_root() { None } else { Some(open("user")?) };
+        Ok(Self { user, net: open("net")? })
     }
 }
 
 impl AsFd for Netns {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl From<Netns> for OwnedFd {
-    fn from(netns: Netns) -> Self {
-        netns.0
+        self.net.as_fd()
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `request.json` | server | what to run; with it the container is created |
 //! | `lock` | helper | held for as long as the helper lives |
 //! | `begun` | helper | it has been started, once in its life |
+//! | `cgroups.json` | helper | which control groups it is in |
 //! | `running.json` | helper | who helper and init are |
 //! | `log/N` | helper | what the program wrote |
 //! | `refused.json` | helper | why it could not be started |
@@ -25,7 +26,7 @@ mod place;
 mod remove;
 mod request;
 mod rootfs;
-mod sealed;
+pub(crate) mod sealed;
 mod spec;
 mod targets;
 

@@ -83,7 +83,7 @@ func escapes() map[string]func() string {
 		"unmask":       call(syscall.SYS_UMOUNT2, at("/proc/kcore"), 0),
 
 		// Rights, and those parts of the kernel that gave them away.
-		"become_root":    call(syscall.SYS_SETUID, 0),
+		"become_root":    becomeRoot,
 		"new_namespaces": newNamespaces,
 		"keyrings":       call(syscall.SYS_KEYCTL, 0, ^uintptr(2)), // CVE-2016-0728
 		"io_uring":       call(sysIoUringSetup, 1, zeros(120)),     // CVE-2022-29582
@@ -186,6 +186,15 @@ func first(outcomes ...string) string {
 		}
 	}
 	return outcomes[0]
+}
+
+// becomeRoot asks to be root, whom a namespace of one user does not know.
+func becomeRoot() string {
+	said := called(syscall.SYS_SETUID, 0)
+	if strings.HasSuffix(said, errnoName(syscall.EINVAL)) {
+		return "denied: there is no root"
+	}
+	return said
 }
 
 // called is made in a child of its own: what it changes ends with that.

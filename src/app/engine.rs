@@ -114,6 +114,10 @@ impl Choice {
 
     /// Says what holds between two looks at `/out`, and why nothing does.
     async fn look_for_quotas(&mut self, wanted: OutQuota, scratch: &Path) {
+        // What runs nothing needs none.
+        if self.report.as_ref().is_ok_and(|report| !report.refusals.is_empty()) {
+            return;
+        }
         let found = match wanted {
             OutQuota::None => Err("engine.out_quota is \"none\"".into()),
             OutQuota::Auto | OutQuota::Ext4 => self.try_a_quota(scratch).await,

@@ -265,7 +265,10 @@ async fn images(config: &Config, choice: &Choice, report: &mut Report) {
 }
 
 fn engine_in_words(found: &EngineReport) -> Part {
-    let mut message = format!("{} {} ({})", found.engine, found.version, found.facts.join(", "));
+    let mut message = format!("{} {}", found.engine, found.version);
+    if !found.facts.is_empty() {
+        message = format!("{message} ({})", found.facts.join(", "));
+    }
     for refusal in &found.refusals {
         message = format!("{message}; {refusal}");
     }

@@ -85,14 +85,13 @@ pub(crate) fn variable(data: &Path, container: &Container, name: &str) -> String
 pub fn leftovers(install: &str, data: &Path) -> Vec<String> {
     let ours = |name: &str| name.starts_with(&format!("fileyard-{install}"));
     let mut left = Vec::new();
-    let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
-    let roots = hierarchies.map(|dir| dir.path()).chain(["/sys/fs/cgroup".into()]);
-    for groups in roots.map(|root| root.join("fileyard")) {
-        let groups = fs::read_dir(groups).into_iter().flatten().flatten();
-        let names = groups.map(|group| group.file_name().to_string_lossy().into_owned());
-        left.extend(
-            names.filter(|name| ours(name)).map(|name| format!("the control group {name}")),
-        );
+    let mut unseen = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(group) = unseen.pop() {
+        let inner = fs::read_dir(&group).into_iter().flatten().flatten();
+        let inner = inner.filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()));
+        unseen.extend(inner.map(|it| it.path()));
+        let name = group.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        left.extend(ours(&name).then(|| format!("the control group {name}")));
     }
     for name in names(&data.join("images/holders")) {
         left.push(format!("{name} still holds an image"));

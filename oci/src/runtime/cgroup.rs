@@ -1,8 +1,10 @@
 //! What this machine's control groups can do, what they counted, and their removal.
 //!
-//! A container's group is `/fileyard/NAME` in every hierarchy. It is always named so and never
-//! otherwise: removing a group kills what is in it.
+//! A container's group is `fileyard/NAME` in every hierarchy: from its root, and who is not root has it in
+//! the group that was delegated to it. It is always named so and never otherwise: removing a group kills
+//! what is in it.
 
+mod delegated;
 mod unified;
 
 use std::{
@@ -13,6 +15,9 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+use crate::userns;
 
 const ROOT: &str = "/sys/fs/cgroup";
 const PARENT: &str = "fileyard";
@@ -20,10 +25,12 @@ const PARENT: &str = "fileyard";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The control groups of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroups {
-    /// Roots of hierarchies in which containers have groups.
-    roots: Vec<PathBuf>,
+    /// What containers' groups are in, in each hierarchy.
+    parents: Vec<PathBuf>,
+    /// The same, from the root of each.
+    from_root: PathBuf,
     /// Whether there is one hierarchy for all.
     pub unified: bool,
     /// Whether memory can be limited.
@@ -43,20 +50,27 @@ impl Cgroups {
     /// When there are none where they should be, or they can not be handed down to containers.
     pub fn of_this_machine() -> io::Result<Self> {
         let root = Path::new(ROOT);
-        if root.join("cgroup.controllers").exists() {
-            Self::of_one(root)
-        } else {
-            Self::of_many(root)
+        match (root.join("cgroup.controllers").exists(), userns::is_root()) {
+            (true, true) => Self::of_one(root, Path::new("/")),
+            (true, false) => Self::of_one(root, &delegated::own(root)?),
+            (false, true) => Self::of_many(root),
+            (false, false) => {
+                let words = "without root it needs control groups v2 and nothing else, and this machine \
+                             has v1: run fileyard as root";
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, words))
+            }
         }
     }
 
     /// What can be limited in v2's hierarchy is what has been handed down.
-    fn of_one(root: &Path) -> io::Result<Self> {
-        let parent = root.join(PARENT);
-        unified::hand_down(root, &parent)?;
+    fn of_one(root: &Path, own: &Path) -> io::Result<Self> {
+        let from_root = own.join(PARENT);
+        let parent = below(root, &from_root);
+        unified::hand_down(&below(root, own), &parent)?;
         let has = |file: &str| parent.join(file).exists();
         Ok(Self {
-            roots: vec![root.to_owned()],
+            parents: vec![parent.clone()],
+            from_root,
             unified: true,
             limits_memory: has("memory.max"),
             limits_pids: has("pids.max"),
@@ -85,23 +99,40 @@ impl Cgroups {
             limits_pids: controllers.contains(&"pids"),
             counts_swap: counts("memory.memsw.limit_in_bytes"),
             has_quotas: counts("cpu.cfs_quota_us"),
-            roots,
+            parents: roots.iter().map(|root| root.join(PARENT)).collect(),
+            from_root: Path::new("/").join(PARENT),
         })
     }
 
     /// Of a container's group, from the root of each hierarchy.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        Path::new("/").join(PARENT).join(name)
+        self.from_root.join(name)
     }
 
     /// Where a container finds its groups, what lies in another first.
     pub(super) fn shown(&self) -> Vec<PathBuf> {
-        let mut shown = self.roots.clone();
-        if !self.unified {
-            shown.push(ROOT.into());
-        }
+        let each = self.parents.iter().filter(|_| !self.unified);
+        let mut shown: Vec<_> = each.filter_map(|it| Some(it.parent()?.to_owned())).collect();
+        shown.push(ROOT.into());
         shown
+    }
+
+    /// Whether a process is in the container's groups, in each hierarchy in which there is one.
+    ///
+    /// # Errors
+    /// When that can not be read.
+    pub(super) fn hold(&self, name: &str, pid: i32) -> io::Result<bool> {
+        let pid = pid.to_string();
+        let mut holds = false;
+        for group in self.groups(name).filter(|group| group.exists()) {
+            let held = fs::read_to_string(group.join("cgroup.procs"))?;
+            holds = held.lines().any(|line| line == pid);
+            if !holds {
+                break;
+            }
+        }
+        Ok(holds)
     }
 
     /// How many processes of the container the kernel killed for memory.
@@ -150,8 +181,12 @@ impl Cgroups {
     }
 
     fn groups(&self, name: &str) -> impl Iterator<Item = PathBuf> {
-        // What is removed lies below PARENT, and is never PARENT itself: a name is a plain one.
-        let below = Path::new(name).file_name().map(|name| Path::new(PARENT).join(name));
-        self.roots.iter().filter_map(move |root| Some(root.join(below.as_ref()?)))
+        // What is removed lies below what we made, and is never that itself: a name is a plain one.
+        let name = Path::new(name).file_name();
+        self.parents.iter().filter_map(move |parent| Some(parent.join(name?)))
     }
+}
+
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
 }

@@ -8,7 +8,7 @@
 use std::{
     fs,
     io::{self, ErrorKind, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -21,7 +21,11 @@ use libcontainer::{
 use nix::{
     errno::Errno,
     sched::{CloneFlags, setns, unshare},
-    sys::wait::{WaitStatus, waitpid},
+    sys::{
+        prctl,
+        signal::{Signal, kill},
+        wait::{WaitStatus, waitpid},
+    },
     unistd::{Pid, setsid},
 };
 use rustix::{
@@ -35,7 +39,12 @@ use super::{
     log::{Stream, Writer},
     rootfs, spec,
 };
-use crate::{causes::in_words, netns};
+use crate::{
+    causes::in_words,
+    handles,
+    netns::{self, Netns},
+    userns,
+};
 
 /// What a helper has to say that is not its program's, in the container's directory.
 pub const LOG: &str = "helper.log";
@@ -60,6 +69,7 @@ pub fn run(dir: &Path) -> io::Result<()> {
     }
     let request = place.request()?;
     let cgroups = Cgroups::of_this_machine()?;
+    place.is_to_be_in(&cgroups)?;
     match Started::new(&place, &request, &cgroups) {
         Ok(started) => started.until_it_ends(&place, &request, &cgroups),
         Err(refusal) => {
@@ -83,19 +93,19 @@ struct Started {
 impl Started {
     fn new(place: &Place, request: &Request, cgroups: &Cgroups) -> Result<Self, Refusal> {
         let network = own_network(request.network);
-        network.map_err(|error| ours("a network of its own", &error))?;
+        network.map_err(|error| ours("namespaces of its own", &error))?;
         let root = rootfs::mounted(&place.file("root"), request);
         let root = root.map_err(|error| ours("its root", &error))?;
         let bundle = spec::spec(request, &root, cgroups);
         let written = fs::write(place.file("config.json"), bundle.to_string());
         written.map_err(|error| ours("its bundle", &error))?;
-        Self::of_bundle(place, request).map_err(|error| match error {
+        Self::of_bundle(place, request, cgroups).map_err(|error| match error {
             Trouble::System(error) => ours("its streams", &error),
             Trouble::Runtime(words) => Refusal { for_good: blames_the_image(&words), words },
         })
     }
 
-    fn of_bundle(place: &Place, request: &Request) -> Result<Self, Trouble> {
+    fn of_bundle(place: &Place, request: &Request, cgroups: &Cgroups) -> Result<Self, Trouble> {
         let (stdout, its_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, its_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
         let (failure, its_failure) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -112,6 +122,15 @@ impl Started {
             .map_err(|error| Trouble::Runtime(in_words(&error)))?;
         let pid = container.pid().ok_or_else(|| Trouble::Runtime("it has no process".into()))?;
         let init = Identity::of(pid.as_raw())?;
+        // Where it may not move processes, the runtime leaves them where they are.
+        if !cgroups.hold(&request.name, init.pid())? {
+            kill(pid, Signal::SIGKILL).map_err(io::Error::from)?;
+            return Err(Trouble::Runtime("its processes are not in its control group".into()));
+        }
+        // A server that adopts it looks for its namespaces here, and is no more than this process is.
+        if !userns::is_root() {
+            prctl::set_dumpable(true).map_err(io::Error::from)?;
+        }
         place.has(&Running {
             helper: Identity::of(std::process::id().cast_signed())?,
             init: init.clone(),
@@ -168,11 +187,19 @@ impl From<rustix::io::Errno> for Trouble {
     }
 }
 
-/// The container is made in whatever network namespace the helper is in.
+/// The container is made in whatever namespaces of user and network the helper is in.
 fn own_network(network: Network) -> io::Result<()> {
     match network {
-        Network::Given => setns(io::stdin().as_fd(), CloneFlags::CLONE_NEWNET)?,
+        Network::Given => {
+            let (handles, _) = handles::receive(io::stdin())?;
+            let netns = Netns::of_handles(handles)?;
+            netns.enter_its_user()?;
+            setns(netns, CloneFlags::CLONE_NEWNET)?;
+        }
         Network::Loopback => {
+            if !userns::is_root() {
+                userns::enter()?;
+            }
             unshare(CloneFlags::CLONE_NEWNET)?;
             netns::raise_loopback()?;
         }

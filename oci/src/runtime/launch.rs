@@ -17,13 +17,14 @@ use tokio::{
 use super::{
     Place,
     helper::{LOG, RUNNING},
-    sealed::sealed,
 };
+use crate::{errand::Errands, handles, netns::Netns};
 
 /// Starts helpers.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     program: PathBuf,
+    errands: Errands,
     /// The same, once it was needed.
     sealed: Arc<OnceLock<Result<OwnedFd, String>>>,
 }
@@ -37,10 +38,16 @@ pub struct Launched {
 
 impl Launcher {
     /// By this program, which must be one that runs [`helper::run`](super::helper::run) when it is
-    /// told `container DIRECTORY`.
+    /// told `container DIRECTORY`, and does [`Errands`].
     #[must_use]
     pub fn new(program: PathBuf) -> Self {
-        Self { program, sealed: Arc::default() }
+        Self { errands: Errands::new(program.clone()), program, sealed: Arc::default() }
+    }
+
+    /// What has to be opened for helpers.
+    #[must_use]
+    pub fn errands(&self) -> &Errands {
+        &self.errands
     }
 
     /// Starts the container in this place; `network` is its namespace, where the request says that it
@@ -48,12 +55,12 @@ impl Launcher {
     ///
     /// # Errors
     /// When the process can not be started; the container was not started then.
-    pub fn launch(&self, place: &Place, network: Option<OwnedFd>) -> io::Result<Launched> {
+    pub fn launch(&self, place: &Place, network: Option<&Netns>) -> io::Result<Launched> {
         let words = OpenOptions::new().append(true).create(true).open(place.file(LOG))?;
         let program = self.sealed.get_or_init(|| {
             let words =
                 |error| format!("could not mount {} read-only: {error}", self.program.display());
-            sealed(&self.program).map_err(words)
+            self.errands.sealed().map_err(words)
         });
         let program = program.as_ref().map_err(|words| io::Error::other(words.clone()))?;
         // The child has it under the same number, until it becomes the helper.
@@ -63,13 +70,20 @@ impl Launcher {
             .arg(place.path())
             .env_clear()
             .current_dir("/")
-            .stdin(network.map_or_else(Stdio::null, Stdio::from))
+            .stdin(network.map_or_else(|| Ok(Stdio::null()), handed)?)
             .stdout(Stdio::piped())
             .stderr(words)
             .spawn()?;
         let said = child.stdout.take().expect("it is piped");
         Ok(Launched { child, said: BufReader::new(said) })
     }
+}
+
+/// What the helper receives from its standard input.
+fn handed(network: &Netns) -> io::Result<Stdio> {
+    let (here, there) = handles::pair()?;
+    handles::send(here, &network.handles(), "")?;
+    Ok(there.into())
 }
 
 impl Launched {

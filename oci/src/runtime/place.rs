@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Identity, Request};
+use super::{Cgroups, Identity, Request};
 use crate::lock::Lock;
 
 /// Held by a helper for as long as it lives.
@@ -163,6 +163,15 @@ impl Place {
     pub(super) fn request(&self) -> io::Result<Request> {
         let request = self.read("request.json")?;
         request.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no request.json"))
+    }
+
+    /// Written before there is any: of a helper that is killed, nobody else knows.
+    pub(super) fn is_to_be_in(&self, cgroups: &Cgroups) -> io::Result<()> {
+        self.write("cgroups.json", cgroups)
+    }
+
+    pub(super) fn cgroups(&self) -> io::Result<Option<Cgroups>> {
+        self.read("cgroups.json")
     }
 
     pub(super) fn has(&self, running: &Running) -> io::Result<()> {

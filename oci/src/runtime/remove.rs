@@ -7,7 +7,7 @@ use std::{
 
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::{Cgroups, Place, Status};
+use super::Place;
 
 /// How long a helper may take to clean up behind an init that was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When something of it does not go.
-pub fn remove(place: &Place, name: &str, cgroups: &Cgroups) -> io::Result<()> {
+pub fn remove(place: &Place, name: &str) -> io::Result<()> {
     if !place.path().exists() {
         return Ok(());
     }
@@ -36,7 +36,7 @@ pub fn remove(place: &Place, name: &str, cgroups: &Cgroups) -> io::Result<()> {
         thread::sleep(Duration::from_millis(2));
     }
     // Of a helper that died: its mounts went with it, its groups did not.
-    if !matches!(place.status()?, Status::Created) {
+    if let Some(cgroups) = place.cgroups()? {
         cgroups.remove(name)?;
     }
     fs::remove_dir_all(place.path())

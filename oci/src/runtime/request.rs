@@ -74,6 +74,6 @@ pub struct Limits {
 pub enum Network {
     /// Itself: a namespace of its own with nothing but `lo`.
     Loopback,
-    /// Whatever the namespace has that the helper finds as its standard input.
+    /// Whatever the namespace has that the helper is handed by its standard input.
     Given,
 }

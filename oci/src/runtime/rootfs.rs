@@ -17,6 +17,7 @@ use nix::{
 };
 
 use super::{Request, targets};
+use crate::userns;
 
 /// What is made to mount on is little; a program can not write there.
 const SCRATCH: &str = "size=4m,nr_inodes=4k,mode=700";
@@ -47,12 +48,12 @@ pub(super) fn mounted(at: &Path, request: &Request) -> io::Result<Root> {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("tmpfs"), at, Some("tmpfs"), quiet, Some(SCRATCH))?;
     let root = Root { merged: at.join("merged"), etc: at.join("etc") };
-    for dir in ["upper", "work", "lower", "merged", "etc"] {
+    for dir in ["upper", "work", "hides", "merged", "etc"] {
         fs::create_dir(at.join(dir))?;
     }
     // The root directory that a program sees is the uppermost one's.
     fs::set_permissions(at.join("upper"), Permissions::from_mode(0o755))?;
-    targets::hide_what_is_the_kernel_s(&at.join("upper"))?;
+    targets::hide_what_is_the_kernel_s(&at.join("upper"), &at.join("hides"))?;
     overlay(at, &request.layers)?;
     targets::make(&root.merged, request)?;
     working_dir(&root.merged, &request.working_dir)?;
@@ -62,8 +63,6 @@ pub(super) fn mounted(at: &Path, request: &Request) -> io::Result<Root> {
 
 /// Names are short, and looked up from the current directory: the kernel takes a page of options.
 fn overlay(at: &Path, layers: &[PathBuf]) -> io::Result<()> {
-    let empty = [at.join("lower")];
-    let layers = if layers.is_empty() { &empty } else { layers };
     let mut names = Vec::new();
     for (n, layer) in layers.iter().enumerate() {
         if !layer.is_dir() {
@@ -74,8 +73,11 @@ fn overlay(at: &Path, layers: &[PathBuf]) -> io::Result<()> {
         symlink(layer, at.join(n.to_string()))?;
         names.push(n.to_string());
     }
+    names.push("hides".into());
     names.reverse();
-    let options = format!("lowerdir={},upperdir=upper,workdir=work", names.join(":"));
+    // What one layer hides of another, users may say only by attributes that are theirs to set.
+    let whose = if userns::is_root() { "" } else { ",userxattr" };
+    let options = format!("lowerdir={},upperdir=upper,workdir=work{whose}", names.join(":"));
     let before = env::current_dir()?;
     env::set_current_dir(at)?;
     let merged =
@@ -85,6 +87,10 @@ fn overlay(at: &Path, layers: &[PathBuf]) -> io::Result<()> {
         nix::Error::ENODEV => io::Error::new(
             io::ErrorKind::Unsupported,
             "this kernel has no overlayfs: load the module `overlay`",
+        ),
+        nix::Error::EINVAL | nix::Error::EPERM if !userns::is_root() => io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("overlayfs without root ({error}): it needs Linux 5.11"),
         ),
         error => io::Error::from(error),
     })

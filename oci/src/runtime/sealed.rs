@@ -6,7 +6,7 @@
 //! started through a mount of that one file which is read-only and which no directory leads to: the
 //! kernel refuses to open it for writing, whoever asks, for as long as it is run.
 
-use std::{io, os::fd::OwnedFd, path::Path, thread};
+use std::{fs, io, os::fd::OwnedFd, path::Path, thread};
 
 use nix::{
     mount::{MsFlags, mount},
@@ -17,19 +17,16 @@ use rustix::{
     mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree},
 };
 
+use crate::userns;
+
 /// Any file that every machine has: what is mounted on it only the thread sees that does it.
 const SOMEWHERE: &str = "/dev/null";
 
 /// The program, to be run by this handle alone. It needs the right to mount, and Linux 5.2.
-pub(super) fn sealed(program: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn sealed(program: &Path) -> io::Result<OwnedFd> {
     let program = program.to_owned();
     let mounting = thread::spawn(move || {
-        // Here, where it is: no name leads to it any more when it was replaced since it was started.
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let itself = open_tree(CWD, &program, flags)?;
-        unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?;
+        let itself = if userns::is_root() { taken(&program)? } else { found(&program)? };
         move_mount(itself, "", CWD, SOMEWHERE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
         let closed = MsFlags::MS_BIND
             | MsFlags::MS_REMOUNT
@@ -40,4 +37,34 @@ pub(super) fn sealed(program: &Path) -> io::Result<OwnedFd> {
         Ok(open(SOMEWHERE, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     });
     mounting.join().unwrap_or_else(|_| Err(io::Error::other("it could not be mounted")))
+}
+
+/// Where it is: no name leads to it any more when it was replaced since it was started.
+fn taken(program: &Path) -> io::Result<OwnedFd> {
+    let itself = clone(program)?;
+    hide()?;
+    Ok(itself)
+}
+
+/// By its name: what is mounted elsewhere than in a user namespace's own mounts can not be taken there.
+fn found(program: &Path) -> io::Result<OwnedFd> {
+    hide()?;
+    let itself = clone(&fs::read_link(program)?)?;
+    let (found, started) = (rustix::fs::fstat(&itself)?, rustix::fs::stat(program)?);
+    if (found.st_dev, found.st_ino) == (started.st_dev, started.st_ino) {
+        return Ok(itself);
+    }
+    Err(io::Error::other("it was replaced since it was started: start it again"))
+}
+
+fn clone(program: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(open_tree(CWD, program, flags)?)
+}
+
+/// From now on this thread's mounts are its own.
+fn hide() -> io::Result<()> {
+    unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    Ok(mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?)
 }

@@ -1,6 +1,7 @@
 //! A request in the words of the OCI runtime specification: what is not asked for is denied.
 //!
-//! Pure, apart from where things are mounted: the same request is the same bundle. Mounts, masked
+//! Pure, apart from where things are mounted and whether that is by root: the same request is the same
+//! bundle. Mounts, masked
 //! and read-only paths are Docker's (<https://github.com/moby/moby/blob/v20.10.24/oci/defaults.go>).
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use super::{
     Cgroups, Request,
     rootfs::{FILES_IN_ETC, HOSTNAME, Root},
 };
+use crate::userns;
 
 /// One period of a quota of processor time, in microseconds. The kernel's own default.
 const PERIOD: u64 = 100_000;
@@ -21,6 +23,8 @@ const LEAST_QUOTA: f64 = 1000.0;
 pub(super) fn spec(request: &Request, root: &Root, cgroups: &Cgroups) -> Value {
     let namespaces = ["pid", "mount", "ipc", "uts", "cgroup"];
     let (uid, gid) = request.user;
+    // Who is not root can neither take up a group nor lay one down.
+    let groups: &[u32] = if userns::is_root() { &[gid] } else { &[] };
     json!({
         "ociVersion": "1.0.2",
         "hostname": HOSTNAME,
@@ -28,7 +32,7 @@ pub(super) fn spec(request: &Request, root: &Root, cgroups: &Cgroups) -> Value {
         "mounts": mounts(request, root),
         "process": {
             "terminal": false,
-            "user": { "uid": uid, "gid": gid, "additionalGids": [gid] },
+            "user": { "uid": uid, "gid": gid, "additionalGids": groups },
             "args": request.args,
             "env": request.env,
             "cwd": request.working_dir,
@@ -59,11 +63,12 @@ pub(super) fn spec(request: &Request, root: &Root, cgroups: &Cgroups) -> Value {
 }
 
 /// Control groups among them: of v1's mounts the runtime does not heed that they are to be read-only,
-/// and root in a container owns the files of its own group.
+/// and root in a container owns the files of its own group. Without root the program owns `/dev`, too.
 fn read_only(cgroups: &Cgroups) -> Vec<PathBuf> {
     let kernel = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
     let kernel = kernel.map(|name| Path::new("/proc").join(name));
-    kernel.into_iter().chain(cgroups.shown()).collect()
+    let devices = Some(PathBuf::from("/dev")).filter(|_| !userns::is_root());
+    kernel.into_iter().chain(cgroups.shown()).chain(devices).collect()
 }
 
 /// The runtime takes a masked comparison's mask for its value and its value for the mask, so that
@@ -121,14 +126,13 @@ fn mounts(request: &Request, root: &Root) -> Vec<Value> {
         options.extend([format!("mode={mode}"), format!("size={size}")]);
         options
     };
+    let mut terminals = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    // Nobody's group, where only one user's own is known.
+    terminals.extend(userns::is_root().then_some("gid=5"));
     let mut mounts = vec![
         kernel("/proc", "proc", &quiet),
         kernel("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        kernel(
-            "/dev/pts",
-            "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        ),
+        kernel("/dev/pts", "devpts", &terminals),
         kernel("/dev/mqueue", "mqueue", &quiet),
         json!({
             "destination": "/dev/shm", "type": "tmpfs", "source": "shm",

@@ -19,20 +19,20 @@ use std::{
 };
 
 use pathrs::Root;
-use rustix::fs::{XattrFlags, setxattr};
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
 use super::{Request, rootfs::FILES_IN_ETC};
 
 /// The kernel's own directories.
 const OF_THE_KERNEL: [&str; 3] = ["proc", "sys", "dev"];
 
-/// Makes the kernel's directories in the uppermost layer, so that whatever an image has there is not seen.
-pub(super) fn hide_what_is_the_kernel_s(upper: &Path) -> io::Result<()> {
+/// Makes the kernel's directories in the uppermost layer, and marks them in the one below it as removed, so
+/// that whatever an image has there is not seen.
+pub(super) fn hide_what_is_the_kernel_s(upper: &Path, below: &Path) -> io::Result<()> {
     for name in OF_THE_KERNEL {
-        let dir = upper.join(name);
-        fs::create_dir(&dir)?;
-        // Below a directory that is opaque, overlayfs looks into no other layer.
-        setxattr(&dir, "trusted.overlay.opaque", b"y", XattrFlags::empty())?;
+        fs::create_dir(upper.join(name))?;
+        // Of all devices the one that everybody may make: overlayfs looks into no layer below it.
+        mknodat(CWD, below.join(name), FileType::CharacterDevice, Mode::empty(), makedev(0, 0))?;
     }
     Ok(())
 }

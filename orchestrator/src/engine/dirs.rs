@@ -75,11 +75,9 @@ impl HostDirs {
         self.blobs.is_none()
     }
 
-    /// Who the container runs as: a root server can give `/out` to any user, another server can
-    /// only share it with itself.
+    /// Who the container runs as, whose `/out` is to be.
     #[must_use]
     pub fn user(&self, wanted: User) -> User {
-        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-        if uid.is_root() { wanted } else { User { uid: uid.as_raw(), gid: gid.as_raw() } }
+        wanted.or_ourselves()
     }
 }

@@ -14,7 +14,6 @@ mod watch;
 use std::{
     collections::{BTreeMap, HashMap},
     fs, io,
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -22,7 +21,8 @@ use std::{
 use async_trait::async_trait;
 use fileyard_oci::{
     image::{PullOptions, Store},
-    runtime::{self, Cgroups, Launcher, Place, Status, last_words},
+    netns::Netns,
+    runtime::{self, Launcher, Place, Status, last_words},
 };
 use fileyard_storage::{clock::Timestamp, failpoint, id::InstallId, job::ExitFacts};
 use futures::stream::BoxStream;
@@ -53,7 +53,8 @@ pub struct OciEngine {
 
 impl OciEngine {
     /// Keeps containers below `data`, and images there too; `helper` is a program that runs
-    /// [`runtime::helper::run`] when it is told `container DIRECTORY`.
+    /// [`runtime::helper::run`] when it is told `container DIRECTORY`, and [`fileyard_oci::errand::run`] when
+    /// it is told `errand WHAT`.
     ///
     /// # Errors
     /// When the directories can not be made.
@@ -123,10 +124,10 @@ impl OciEngine {
     async fn launch(
         &self,
         id: &ContainerId,
-        network: Option<OwnedFd>,
+        network: Option<Arc<Netns>>,
     ) -> Result<ContainerState, EngineError> {
         let place = self.place(id);
-        let mut launched = self.launcher.launch(&place, network).map_err(trouble)?;
+        let mut launched = self.launcher.launch(&place, network.as_deref()).map_err(trouble)?;
         let runs = launched.until_it_runs().await.map_err(trouble)?;
         self.watch.launched(*id, launched);
         if runs {
@@ -195,8 +196,7 @@ impl Engine for OciEngine {
         let _turn = self.turns.of(id).await;
         let (place, images, name) = (self.place(id), self.images.clone(), id.to_string());
         blocking(move || {
-            let cgroups = Cgroups::of_this_machine().map_err(trouble)?;
-            runtime::remove(&place, &name, &cgroups).map_err(trouble)?;
+            runtime::remove(&place, &name).map_err(trouble)?;
             images.release(&name).map_err(|error| images::trouble(&error))
         })
         .await

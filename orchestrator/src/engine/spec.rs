@@ -69,6 +69,16 @@ pub struct User {
     pub gid: u32,
 }
 
+impl User {
+    /// Who a container can be: a root server can give `/out` to any user, another server can only share
+    /// it with itself.
+    #[must_use]
+    pub(super) fn or_ourselves(self) -> Self {
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        if uid.is_root() { self } else { Self { uid: uid.as_raw(), gid: gid.as_raw() } }
+    }
+}
+
 /// What a processor's containers can reach beside what their contract needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]

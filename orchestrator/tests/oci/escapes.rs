@@ -32,6 +32,7 @@ const NOT_IN_EVERY_KERNEL: [&str; 9] = [
 
 pub(crate) async fn found(it: &Harness, user: User) -> Found {
     let mut spec = it.spec(&["escape"]);
+    let user = it.dirs().user(user);
     spec.user = user;
     chown(it.dirs().out(&spec.id), Some(user.uid), Some(user.gid)).unwrap();
     let found = it.probe(&spec).await;

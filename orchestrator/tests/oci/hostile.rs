@@ -216,6 +216,7 @@ async fn an_entry_point_that_is_our_own_program_does_not_give_it_away() {
         let home = Home::default();
         let it = Hostile::default().drill_at(loader).link("/self", "/proc/self/exe").on(&home);
         let mut spec = spec(&it, &["escape"]);
+        let user = it.dirs().user(user);
         spec.user = user;
         spec.entrypoint = vec!["/self".into()];
         std::os::unix::fs::chown(it.dirs().out(&spec.id), Some(user.uid), Some(user.gid)).unwrap();

@@ -85,11 +85,16 @@ fn images() -> PathBuf {
     env::var_os("FILEYARD_TEST_IMAGES").expect("FILEYARD_TEST_IMAGES is a directory").into()
 }
 
-/// The container's control groups, in every hierarchy that there is.
+/// The container's control groups, in every hierarchy that there is, wherever in it they are.
 fn groups(container: &str) -> Vec<PathBuf> {
-    let roots = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|root| root.path());
-    let all = roots.chain(["/sys/fs/cgroup".into()]);
-    all.map(|root| root.join("fileyard").join(container)).filter(|group| group.exists()).collect()
+    let (mut found, mut unseen) = (Vec::new(), vec![PathBuf::from("/sys/fs/cgroup")]);
+    while let Some(dir) = unseen.pop() {
+        let inner = fs::read_dir(&dir).into_iter().flatten().flatten();
+        let inner = inner.filter(|it| it.file_type().is_ok_and(|kind| kind.is_dir()));
+        unseen.extend(inner.map(|it| it.path()));
+        found.extend(Some(dir).filter(|dir| dir.ends_with(container)));
+    }
+    found
 }
 
 /// The Docker engine of this machine, for what is to be the same on both.

@@ -14,12 +14,13 @@ use rustix::{
     },
     io::Errno,
 };
+use tar::EntryType;
 
 use super::{
     entries::{Entry, damaged},
     xattr,
 };
-use crate::image::ImageError;
+use crate::{image::ImageError, userns};
 
 /// A new directory, as its entry or its children have it later. In the place of a mark that hid the
 /// one below, it hides it too.
@@ -52,20 +53,34 @@ pub(super) fn clear(parent: &OwnedFd, name: &OsStr) -> Result<(), ImageError> {
     }
 }
 
-/// Owner before mode before attributes: each takes away something of those after it.
+/// Owner before mode before attributes: each takes away something of those after it. Who is not root
+/// gives nothing away, and sets no attributes of what its mode keeps it from writing.
 pub(super) fn dress(what: impl AsFd, entry: &Entry) -> Result<(), ImageError> {
+    if !userns::is_root() {
+        xattr::apply(&what, entry)?;
+        return Ok(fchmod(&what, mode(entry)).map_err(io::Error::from)?);
+    }
     let (user, group) = owner(entry);
     let owned = fchown(&what, user, group).and_then(|()| fchmod(&what, mode(entry)));
     owned.map_err(io::Error::from)?;
     xattr::apply(what, entry)
 }
 
+/// What is not root's stays its own, whoever the tar says: no other user is there where it is looked at.
 pub(super) fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
-    (Some(Uid::from_raw(entry.user)), Some(Gid::from_raw(entry.group)))
+    let it_is_root = userns::is_root();
+    let (user, group) = (Uid::from_raw(entry.user), Gid::from_raw(entry.group));
+    (Some(user).filter(|_| it_is_root), Some(group).filter(|_| it_is_root))
 }
 
+/// Who is not root can always look at what is there, write in directories, and so remove it all.
 pub(super) fn mode(entry: &Entry) -> Mode {
-    Mode::from_raw_mode(entry.mode)
+    let own = match (userns::is_root(), entry.kind) {
+        (true, _) => Mode::empty(),
+        (false, EntryType::Directory) => Mode::RWXU,
+        (false, _) => Mode::RUSR,
+    };
+    Mode::from_raw_mode(entry.mode) | own
 }
 
 pub(super) fn times(entry: &Entry) -> Timestamps {

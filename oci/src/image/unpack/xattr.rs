@@ -8,10 +8,14 @@ use rustix::{
 };
 
 use super::entries::Entry;
-use crate::image::{ImageError, error::Context};
+use crate::{
+    image::{ImageError, error::Context},
+    userns,
+};
 
-/// A directory that hides those below it, to overlayfs.
+/// A directory that hides those below it, to overlayfs; and to one that is not root's.
 const OPAQUE: &str = "trusted.overlay.opaque";
+const OPAQUE_TO_USERS: &str = "user.overlay.opaque";
 
 /// Sets what is to be set. Last of all: a new owner takes capabilities away.
 pub(super) fn apply(to: impl AsFd, entry: &Entry) -> Result<(), ImageError> {
@@ -22,6 +26,10 @@ pub(super) fn apply(to: impl AsFd, entry: &Entry) -> Result<(), ImageError> {
         match fsetxattr(&to, name.as_str(), value, XattrFlags::empty()) {
             // As everybody does where the file system does not have them.
             Err(Errno::NOTSUP) => tracing::debug!(name, entry = entry.named(), "left out"),
+            // Capabilities are root's to give, and mean nothing in a container that gains none.
+            Err(Errno::PERM) if !userns::is_root() => {
+                tracing::debug!(name, entry = entry.named(), "left out");
+            }
             // A file's attributes have little room of their own, and what is full then is that.
             Err(Errno::NOSPC | Errno::RANGE | Errno::TOOBIG | Errno::INVAL)
                 if is_odd(name, value) =>
@@ -37,7 +45,8 @@ pub(super) fn apply(to: impl AsFd, entry: &Entry) -> Result<(), ImageError> {
 
 /// Marks a directory: nothing of the layers below shows through.
 pub(super) fn make_opaque(directory: impl AsFd) -> Result<(), ImageError> {
-    let set = fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty());
+    let name = if userns::is_root() { OPAQUE } else { OPAQUE_TO_USERS };
+    let set = fsetxattr(directory, name, b"y", XattrFlags::empty());
     set.map_err(io::Error::from).context(|| "hiding what is below")
 }
 

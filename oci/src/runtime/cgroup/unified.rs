@@ -3,8 +3,8 @@
 //! A group has a controller's files only where the group above hands that controller down, and one that
 //! does may have no processes of its own
 //! (<https://docs.kernel.org/admin-guide/cgroup-v2.html#no-internal-process-constraint>). The kernel
-//! excepts its root, but not what a container sees as its root: there whatever is in it moves to a group
-//! beside those of our containers, this process among it.
+//! excepts its root, but not what a container sees as its root, nor a user's own: there whatever is in it
+//! moves to a group beside those of our containers, this process among it.
 
 use std::{
     fs,
@@ -16,8 +16,8 @@ use nix::errno::Errno;
 
 /// What a container's limits are made of.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
-/// Where the processes go that were in what is no more than a container's root.
-const ASIDE: &str = "fileyard-aside";
+/// Where the processes go that were in what is not the kernel's root.
+pub(super) const ASIDE: &str = "fileyard-aside";
 
 /// Makes `parent` below `root`, with each of those controllers that there is for what will be in it.
 ///

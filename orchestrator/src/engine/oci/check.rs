@@ -2,14 +2,15 @@
 
 use std::{path::Path, time::Duration};
 
-use fileyard_oci::runtime::{
-    self, Cgroups, Launcher, Limits, Network, Place, Request, Status, last_words,
+use fileyard_oci::{
+    runtime::{self, Cgroups, Launcher, Limits, Network, Place, Request, Status, last_words},
+    userns,
 };
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{blocking, egress::Egress, trouble};
-use crate::engine::{EngineError, EngineReport, NetworkRange, seccomp};
+use crate::engine::{EngineError, EngineReport, NetworkRange, User, seccomp};
 
 /// How long a container that does nothing may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,14 +28,6 @@ pub async fn check(
 ) -> Result<EngineReport, EngineError> {
     let version = env!("CARGO_PKG_VERSION").into();
     let mut report = EngineReport { engine: "oci", version, ..EngineReport::default() };
-    if !rustix::process::geteuid().is_root() {
-        report.refusals.push(
-            "it needs root, to give containers control groups and mounts: run fileyard as root, or \
-             use Docker (engine.kind = \"docker\")"
-                .into(),
-        );
-        return Ok(report);
-    }
     let cgroups = match Cgroups::of_this_machine() {
         Ok(cgroups) => cgroups,
         Err(error) => {
@@ -44,9 +37,13 @@ pub async fn check(
     };
     limits(&cgroups, &mut report);
     if report.refusals.is_empty()
-        && let Err(words) = tried(scratch, helper, cgroups).await?
+        && let Err(words) = tried(scratch, helper).await?
     {
-        report.refusals.push(format!("a container that does nothing could not be run: {words}"));
+        let why = userns::obstacle().filter(|_| !userns::is_root());
+        let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+        report
+            .refusals
+            .push(format!("a container that does nothing could not be run: {words}{why}"));
     }
     if let Some(range) = egress {
         Egress::new(range).check(&mut report).await;
@@ -55,11 +52,7 @@ pub async fn check(
 }
 
 /// Runs a container without a program: its first process sees to it that all is closed.
-async fn tried(
-    scratch: &Path,
-    helper: &Path,
-    cgroups: Cgroups,
-) -> Result<Result<(), String>, EngineError> {
+async fn tried(scratch: &Path, helper: &Path) -> Result<Result<(), String>, EngineError> {
     let name = format!("fileyard-trial-{}", Uuid::new_v4().simple());
     let place = Place::new(scratch, &name);
     let launcher = Launcher::new(helper.to_owned());
@@ -67,18 +60,19 @@ async fn tried(
         Ok(tried) => tried,
         Err(_) => Err(format!("it did not end within {PATIENCE:?}")),
     };
-    blocking(move || runtime::remove(&place, &name, &cgroups).map_err(trouble)).await?;
+    blocking(move || runtime::remove(&place, &name).map_err(trouble)).await?;
     Ok(tried)
 }
 
 async fn trial(launcher: &Launcher, place: &Place, name: &str) -> Result<(), String> {
+    let user = User { uid: 65532, gid: 65532 }.or_ourselves();
     let request = Request {
         name: name.to_owned(),
         layers: Vec::new(),
         args: Vec::new(),
         env: Vec::new(),
         working_dir: "/".into(),
-        user: (65532, 65532),
+        user: (user.uid, user.gid),
         binds: Vec::new(),
         tmpfs: Vec::new(),
         limits: Limits {
@@ -109,15 +103,18 @@ async fn trial(launcher: &Launcher, place: &Place, name: &str) -> Result<(), Str
 
 fn limits(cgroups: &Cgroups, report: &mut EngineReport) {
     report.facts.push(format!("cgroup v{}", if cgroups.unified { 2 } else { 1 }));
+    if !userns::is_root() {
+        let words =
+            "without root: containers have one user, fileyard's own, and so have their images";
+        report.facts.push(words.into());
+    }
     for (has, what) in [(cgroups.limits_memory, "memory"), (cgroups.limits_pids, "pids")] {
         if !has {
-            report.refusals.push(format!("the kernel has no control group for {what}: enable it"));
+            report.refusals.push(format!("there is no control group for {what}: enable it"));
         }
     }
     if !cgroups.has_quotas {
-        report
-            .warnings
-            .push("the kernel has no quotas of processor time: `cpus` has no effect".into());
+        report.warnings.push("there is no quota of processor time: `cpus` has no effect".into());
     }
     if !cgroups.counts_swap {
         let words = "the kernel does not count swap: a container may swap beyond its `memory`";

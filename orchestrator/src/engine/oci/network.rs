@@ -13,12 +13,12 @@ use std::{
     collections::HashMap,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    os::fd::{AsFd, OwnedFd},
     sync::{Arc, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use fileyard_oci::{
+    errand::Errands,
     netns::Netns,
     runtime::{Running, Status},
 };
@@ -45,7 +45,7 @@ impl Networks for OciEngine {
         let mut held = match (self.held(id), &running) {
             (Some(held), _) => held,
             (None, Some(running)) => self.found_again(id, running).await?,
-            (None, None) => new().await?,
+            (None, None) => self.new_network().await?,
         };
         if reach.internet {
             self.egress.close(id.install).await?;
@@ -64,8 +64,8 @@ impl Networks for OciEngine {
 
     async fn listen(&self, id: &ContainerId, at: SocketAddr) -> io::Result<TcpListener> {
         let words = || io::Error::new(io::ErrorKind::NotFound, missing(id));
-        let netns = self.held(id).ok_or_else(words)?.netns;
-        let listening = tokio::task::spawn_blocking(move || netns.listen(at)).await;
+        let (netns, errands) = (self.held(id).ok_or_else(words)?.netns, self.errands());
+        let listening = tokio::task::spawn_blocking(move || errands.listen(&netns, at)).await;
         listening.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
@@ -93,12 +93,12 @@ impl OciEngine {
         &self,
         id: &ContainerId,
         reach: Reach,
-    ) -> Result<Option<OwnedFd>, EngineError> {
+    ) -> Result<Option<Arc<Netns>>, EngineError> {
         if reach.is_nothing() {
             return Ok(None);
         }
         let held = self.held(id).ok_or_else(|| EngineError::Trouble(missing(id)))?;
-        held.netns.as_fd().try_clone_to_owned().map(Some).map_err(trouble)
+        Ok(Some(held.netns))
     }
 
     /// Who its processes are, if they are.
@@ -113,17 +113,28 @@ impl OciEngine {
     }
 
     async fn found_again(&self, id: &ContainerId, running: &Running) -> Result<Held, EngineError> {
-        let (id, init) = (*id, running.init.clone());
+        // It is in the namespaces that it made the container in, and lets itself be looked at.
+        let (id, helper) = (*id, running.helper.clone());
         let connected = self.egress.is_connected(&id).await?;
         blocking(move || {
-            let netns = Netns::of_process(init.pid()).map_err(trouble)?;
+            let netns = Netns::of_process(helper.pid()).map_err(trouble)?;
             // In this order: a process that is the same afterwards was it when it was looked at.
-            match init.open().map_err(trouble)? {
+            match helper.open().map_err(trouble)? {
                 Some(_) => Ok(Held { netns: Arc::new(netns), connected }),
                 None => Err(EngineError::Trouble(format!("{id} ends"))),
             }
         })
         .await
+    }
+
+    async fn new_network(&self) -> Result<Held, EngineError> {
+        let errands = self.errands();
+        let netns = blocking(move || errands.network().map_err(trouble)).await?;
+        Ok(Held { netns: Arc::new(netns), connected: false })
+    }
+
+    fn errands(&self) -> Errands {
+        self.launcher.errands().clone()
     }
 
     fn held(&self, id: &ContainerId) -> Option<Held> {
@@ -133,11 +144,6 @@ impl OciEngine {
     fn lock(&self) -> MutexGuard<'_, HashMap<ContainerId, Held>> {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn new() -> Result<Held, EngineError> {
-    let netns = blocking(|| Netns::create().map_err(trouble)).await?;
-    Ok(Held { netns: Arc::new(netns), connected: false })
 }
 
 fn missing(id: &ContainerId) -> String {

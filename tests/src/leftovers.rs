@@ -32,7 +32,9 @@ impl Yard {
         };
         let named = rows.blobs();
         wrong.extend(minus(&there, &named).map(|blob| format!("no row names the blob {blob}")));
-        wrong.extend(minus(&named, &there).map(|blob| format!("the blob {blob} is missing")));
+        wrong.extend(minus(&named, &there).map(|blob| {
+            format!("the blob {blob} is missing, of which the rows say {}", rows.about(blob))
+        }));
         wrong.extend(parts.iter().map(|part| format!("a part is left: {part}")));
         let containers = self.containers().await;
         wrong.extend(containers.iter().map(|c| format!("{} is {}", c.name, c.state)));

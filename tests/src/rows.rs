@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// All rows of one moment, as the documents they are.
 #[derive(Debug, Clone)]
@@ -70,5 +70,14 @@ impl Rows {
         }
         paths.sort();
         paths
+    }
+
+    /// The job that a blob's path is of, and its attempts: what a person looks at who misses it.
+    #[must_use]
+    pub fn about(&self, blob: &str) -> Value {
+        let named = |id: &Value| id.as_str().is_some_and(|id| blob.contains(id));
+        let job = self.jobs.iter().find(|job| named(&job["id"]));
+        let attempts: Vec<_> = self.attempts.iter().filter(|it| named(&it["job"])).collect();
+        json!({ "job": job, "attempts": attempts })
     }
 }

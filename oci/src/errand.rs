@@ -11,11 +11,16 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
     process::{Command, Stdio},
+    time::Duration,
 };
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use serde::{Deserialize, Serialize};
 
 use crate::{handles, netns::Netns, runtime::sealed, userns};
+
+/// How long an errand may take: it does next to nothing.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is to be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +79,7 @@ impl Errands {
 
     fn send(&self, errand: Errand, with: &[BorrowedFd<'_>]) -> io::Result<Vec<OwnedFd>> {
         let (here, there) = handles::pair()?;
+        set_socket_timeout(&here, Timeout::Recv, Some(PATIENCE))?;
         handles::send(&here, with, "")?;
         let mut child = Command::new(&self.program)
             .arg("errand")
@@ -84,11 +90,14 @@ impl Errands {
             .stdout(Stdio::null())
             .spawn()?;
         let answer = handles::receive(&here);
+        if answer.is_err() {
+            child.kill()?;
+        }
         child.wait()?;
         match answer {
             Ok((handles, words)) if words.is_empty() => Ok(handles),
             Ok((_, words)) => Err(said(&words)),
-            Err(error) => Err(io::Error::new(error.kind(), "the errand died on its way")),
+            Err(error) => Err(io::Error::new(error.kind(), "the errand did not come back")),
         }
     }
 }

@@ -11,9 +11,12 @@ use std::{
     env, fs,
     io::ErrorKind,
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    os::unix::{
-        fs::{FileTypeExt, MetadataExt, PermissionsExt, chown},
-        process::CommandExt,
+    os::{
+        fd::AsRawFd,
+        unix::{
+            fs::{FileTypeExt, MetadataExt, PermissionsExt, chown},
+            process::CommandExt,
+        },
     },
     path::{Path, PathBuf},
     process::Command,
@@ -22,6 +25,7 @@ use std::{
 use fileyard_oci::{
     errand::Errands,
     image::{Image, ImportOptions, Store, Tar},
+    runtime::Launcher,
 };
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
@@ -88,7 +92,27 @@ fn an_errand_that_can_not_be_done_says_why() {
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     // A program that does no errands.
     let mute = Errands::new("/bin/true".into()).network().unwrap_err();
-    assert!(mute.to_string().contains("died on its way"), "{mute}");
+    assert!(mute.to_string().contains("did not come back"), "{mute}");
+}
+
+#[test]
+fn nobody_writes_to_the_sealed_program_not_even_its_owner() {
+    let story = "nobody_writes_to_the_sealed_program_not_even_its_owner";
+    let Some(home) = elsewhere(story) else { return };
+    // One that is the user's own, as a program in his home is.
+    let program = home.join("owned");
+    fs::copy(home.join("fileyard"), &program).unwrap();
+    let launcher = Launcher::new(program.clone());
+    let sealed = format!("/proc/self/fd/{}", launcher.sealed().unwrap().as_raw_fd());
+    let write = |path: &Path| fs::OpenOptions::new().write(true).open(path).map(drop);
+    write(&program).unwrap();
+    assert_eq!(write(sealed.as_ref()).unwrap_err().kind(), ErrorKind::ReadOnlyFilesystem);
+    // Whatever is in its place by now, it is the one that was sealed.
+    fs::write(home.join("other"), "another").unwrap();
+    fs::rename(home.join("other"), &program).unwrap();
+    let again = format!("/proc/self/fd/{}", launcher.sealed().unwrap().as_raw_fd());
+    let said = Command::new(again).arg("--version").output().unwrap();
+    assert!(String::from_utf8_lossy(&said.stdout).starts_with("fileyard "), "{said:?}");
 }
 
 /// Of entries that say another owner than is to be had.

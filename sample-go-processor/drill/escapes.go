@@ -16,6 +16,7 @@ import (
 const (
 	escaped       = "ESCAPED"
 	ptraceSeize   = 0x4206
+	fSetLease     = 1024
 	noSuchRequest = ^uintptr(0) // found fault with by every kernel, once the right to ask was seen
 )
 
@@ -95,6 +96,8 @@ func escapes() map[string]func() string {
 		"reboot":         call(syscall.SYS_REBOOT, 0, 0, 0),
 		"swap":           call(syscall.SYS_SWAPON, at("/nowhere"), 0),
 		"accounting":     call(syscall.SYS_ACCT, at("/nowhere")),
+		"lease":          func() string { return lease(fSetLease) },         // whoever opens the file waits for who has one
+		"hidden_lease":   func() string { return lease(1<<32 | fSetLease) }, // the same to a kernel that looks at 32 bits
 		"clock":          call(syscall.SYS_SETTIMEOFDAY, 0, 0),
 		"host_name":      call(syscall.SYS_SETHOSTNAME, at(""), noSuchRequest),
 	}

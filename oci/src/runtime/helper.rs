@@ -122,10 +122,30 @@ impl Started {
             .map_err(|error| Trouble::Runtime(in_words(&error)))?;
         let pid = container.pid().ok_or_else(|| Trouble::Runtime("it has no process".into()))?;
         let init = Identity::of(pid.as_raw())?;
-        // Where it may not move processes, the runtime leaves them where they are.
-        if !cgroups.hold(&request.name, init.pid())? {
+        let begun = Self::begin(&mut container, &init, place, request, cgroups);
+        if begun.is_err() {
+            // It waits for a start that does not come.
             kill(pid, Signal::SIGKILL).map_err(io::Error::from)?;
-            return Err(Trouble::Runtime("its processes are not in its control group".into()));
+        }
+        begun?;
+        Ok(Self { container, init, streams: [stdout, stderr], failure, _lifeline: lifeline })
+    }
+
+    /// Starts what was made, if it is where it should be.
+    fn begin(
+        container: &mut Container,
+        init: &Identity,
+        place: &Place,
+        request: &Request,
+        cgroups: &Cgroups,
+    ) -> Result<(), Trouble> {
+        // Where it may not move processes, the runtime leaves them where they are.
+        match cgroups.hold(&request.name, init.pid()) {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(Trouble::Runtime("its processes are not in its control group".into()));
+            }
+            Err(error) => return Err(Trouble::Runtime(format!("its control group: {error}"))),
         }
         // A server that adopts it looks for its namespaces here, and is no more than this process is.
         if !userns::is_root() {
@@ -135,8 +155,7 @@ impl Started {
             helper: Identity::of(std::process::id().cast_signed())?,
             init: init.clone(),
         })?;
-        container.start().map_err(|error| Trouble::Runtime(in_words(&error)))?;
-        Ok(Self { container, init, streams: [stdout, stderr], failure, _lifeline: lifeline })
+        container.start().map_err(|error| Trouble::Runtime(in_words(&error)))
     }
 
     fn until_it_ends(

@@ -25,8 +25,8 @@ use crate::{errand::Errands, handles, netns::Netns};
 pub struct Launcher {
     program: PathBuf,
     errands: Errands,
-    /// The same, once it was needed.
-    sealed: Arc<OnceLock<Result<OwnedFd, String>>>,
+    /// The same, once it could be had.
+    sealed: Arc<OnceLock<OwnedFd>>,
 }
 
 /// A helper that was started. Dropping this does nothing to it.
@@ -44,6 +44,22 @@ impl Launcher {
         Self { errands: Errands::new(program.clone()), program, sealed: Arc::default() }
     }
 
+    /// The program as helpers are started from it. Had once, it is kept: a file in its place means nothing
+    /// any more.
+    ///
+    /// # Errors
+    /// When it can not be mounted read-only.
+    pub fn sealed(&self) -> io::Result<&OwnedFd> {
+        if let Some(sealed) = self.sealed.get() {
+            return Ok(sealed);
+        }
+        let sealed = self.errands.sealed().map_err(|error| {
+            let words = format!("could not mount {} read-only: {error}", self.program.display());
+            io::Error::new(error.kind(), words)
+        })?;
+        Ok(self.sealed.get_or_init(|| sealed))
+    }
+
     /// What has to be opened for helpers.
     #[must_use]
     pub fn errands(&self) -> &Errands {
@@ -57,12 +73,7 @@ impl Launcher {
     /// When the process can not be started; the container was not started then.
     pub fn launch(&self, place: &Place, network: Option<&Netns>) -> io::Result<Launched> {
         let words = OpenOptions::new().append(true).create(true).open(place.file(LOG))?;
-        let program = self.sealed.get_or_init(|| {
-            let words =
-                |error| format!("could not mount {} read-only: {error}", self.program.display());
-            self.errands.sealed().map_err(words)
-        });
-        let program = program.as_ref().map_err(|words| io::Error::other(words.clone()))?;
+        let program = self.sealed()?;
         // The child has it under the same number, until it becomes the helper.
         let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0("fileyard")

@@ -7,7 +7,8 @@ use std::{
 
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::Place;
+use super::{Cgroups, Place, Status};
+use crate::userns;
 
 /// How long a helper may take to clean up behind an init that was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,6 +26,10 @@ pub fn remove(place: &Place, name: &str) -> io::Result<()> {
     while place.is_held()? {
         let running = place.running()?;
         let late = Instant::now() > deadline;
+        // Of a helper that died before it said who its init is, that holds the place, and is in its group.
+        if late && running.is_none() {
+            remove_groups(place, name)?;
+        }
         // One that only just begins has not said who its init is.
         let target = running.map(|running| if late { running.helper } else { running.init });
         if let Some(process) = target.as_ref().map(super::Identity::open).transpose()?.flatten() {
@@ -36,8 +41,17 @@ pub fn remove(place: &Place, name: &str) -> io::Result<()> {
         thread::sleep(Duration::from_millis(2));
     }
     // Of a helper that died: its mounts went with it, its groups did not.
-    if let Some(cgroups) = place.cgroups()? {
-        cgroups.remove(name)?;
-    }
+    remove_groups(place, name)?;
     fs::remove_dir_all(place.path())
+}
+
+/// Those that its helper named, or before it named any (version 0.1.0) this machine's.
+fn remove_groups(place: &Place, name: &str) -> io::Result<()> {
+    match place.cgroups()? {
+        Some(cgroups) => cgroups.remove(name),
+        None if userns::is_root() && !matches!(place.status()?, Status::Created) => {
+            Cgroups::of_this_machine()?.remove(name)
+        }
+        None => Ok(()),
+    }
 }

@@ -90,7 +90,7 @@ fn overlay(at: &Path, layers: &[PathBuf]) -> io::Result<()> {
         ),
         nix::Error::EINVAL | nix::Error::EPERM if !userns::is_root() => io::Error::new(
             io::ErrorKind::Unsupported,
-            format!("overlayfs without root ({error}): it needs Linux 5.11"),
+            format!("overlayfs without root ({error}): it needs Linux 5.12"),
         ),
         error => io::Error::from(error),
     })

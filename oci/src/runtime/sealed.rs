@@ -49,12 +49,14 @@ fn taken(program: &Path) -> io::Result<OwnedFd> {
 /// By its name: what is mounted elsewhere than in a user namespace's own mounts can not be taken there.
 fn found(program: &Path) -> io::Result<OwnedFd> {
     hide()?;
-    let itself = clone(&fs::read_link(program)?)?;
-    let (found, started) = (rustix::fs::fstat(&itself)?, rustix::fs::stat(program)?);
-    if (found.st_dev, found.st_ino) == (started.st_dev, started.st_ino) {
-        return Ok(itself);
+    let started = rustix::fs::stat(program)?;
+    // A name that is another's now, or nobody's, which the kernel says behind it.
+    let named = fs::read_link(program)?;
+    match rustix::fs::stat(&named) {
+        Ok(named) if (named.st_dev, named.st_ino) == (started.st_dev, started.st_ino) => {}
+        _ => return Err(io::Error::other("it was replaced since it was started: start it again")),
     }
-    Err(io::Error::other("it was replaced since it was started: start it again"))
+    clone(&named)
 }
 
 fn clone(program: &Path) -> io::Result<OwnedFd> {

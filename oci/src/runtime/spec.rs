@@ -1,8 +1,8 @@
 //! A request in the words of the OCI runtime specification: what is not asked for is denied.
 //!
 //! Pure, apart from where things are mounted and whether that is by root: the same request is the same
-//! bundle. Mounts, masked
-//! and read-only paths are Docker's (<https://github.com/moby/moby/blob/v20.10.24/oci/defaults.go>).
+//! bundle. Mounts, masked and read-only paths are Docker's
+//! (<https://github.com/moby/moby/blob/v20.10.24/oci/defaults.go>).
 
 use std::path::{Path, PathBuf};
 

@@ -61,12 +61,17 @@ impl OciEngine {
     pub fn new(data: &Path, dirs: HostDirs, helper: PathBuf) -> Result<Self, EngineError> {
         let containers = containers(data);
         fs::create_dir_all(&containers).map_err(trouble)?;
+        let launcher = Launcher::new(helper);
+        // Now, while it is what was started. What keeps it from that is said by the first start that needs it.
+        if let Err(error) = launcher.sealed() {
+            tracing::debug!(%error, "not yet");
+        }
         Ok(Self {
             dirs,
             containers: containers.canonicalize().map_err(trouble)?,
             images: Store::open(&data.join("images")).map_err(|error| images::trouble(&error))?,
             pulls: PullOptions::default(),
-            launcher: Launcher::new(helper),
+            launcher,
             turns: Turns::default(),
             watch: Arc::default(),
             networks: Mutex::default(),
@@ -126,8 +131,9 @@ impl OciEngine {
         id: &ContainerId,
         network: Option<Arc<Netns>>,
     ) -> Result<ContainerState, EngineError> {
-        let place = self.place(id);
-        let mut launched = self.launcher.launch(&place, network.as_deref()).map_err(trouble)?;
+        let (launcher, place) = (self.launcher.clone(), self.place(id));
+        let launching = move || launcher.launch(&place, network.as_deref()).map_err(trouble);
+        let mut launched = blocking(launching).await?;
         let runs = launched.until_it_runs().await.map_err(trouble)?;
         self.watch.launched(*id, launched);
         if runs {

@@ -19,10 +19,11 @@ use std::{
 use rustix::{
     fs::{
         AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Timestamps, chmodat, chownat, fchmod,
-        fstatvfs, futimens, linkat, makedev, mknodat, openat, openat2, readlinkat, statat,
+        fchown, fstatvfs, futimens, linkat, makedev, mknodat, openat, openat2, readlinkat, statat,
         symlinkat, utimensat,
     },
     io::Errno,
+    process::getegid,
 };
 use tar::EntryType;
 
@@ -32,9 +33,12 @@ use super::{
     path::Inside,
     xattr,
 };
-use crate::image::{
-    ImageError,
-    limits::{MOST_DEPTH, MOST_DIRECTORIES},
+use crate::{
+    image::{
+        ImageError,
+        limits::{MOST_DEPTH, MOST_DIRECTORIES},
+    },
+    userns,
 };
 
 const WHITEOUT: &[u8] = b".wh.";
@@ -63,6 +67,10 @@ impl Tree {
     pub(super) fn new(root: &Path, keep_free: u64) -> Result<Self, ImageError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = openat(CWD, root, flags, Mode::empty()).map_err(io::Error::from)?;
+        if !userns::is_root() {
+            // Not one that the store's own directory hands down: a container knows this one alone.
+            fchown(&root, None, Some(getegid())).map_err(io::Error::from)?;
+        }
         // Until the tar says otherwise; whatever this process's umask is.
         fchmod(&root, Mode::from_raw_mode(0o755)).map_err(io::Error::from)?;
         let root_depth = depth(&root)?;

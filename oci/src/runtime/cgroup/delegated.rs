@@ -23,19 +23,21 @@ pub(super) fn own(root: &Path) -> io::Result<PathBuf> {
     let said = fs::read_to_string("/proc/self/cgroup")?;
     let within = said.lines().find_map(|line| line.strip_prefix("0::"));
     let within = Path::new(within.ok_or_else(|| refused(Path::new("/"), "which is none of v2's"))?);
-    let group = below(root, within);
     // A server moved itself aside, and its helpers begin there.
-    if let Some(own) = within.parent().filter(|_| within.ends_with(ASIDE)) {
-        return Ok(own.to_owned());
-    }
+    let aside = within.parent().filter(|_| within.ends_with(ASIDE));
+    let own = aside.unwrap_or(within);
+    let group = below(root, own);
     if access(group.join("cgroup.subtree_control"), Access::WRITE_OK).is_err() {
-        return Err(refused(within, "which belongs to another user"));
+        return Err(refused(own, "which belongs to another user"));
     }
-    let others = fs::read_to_string(group.join("cgroup.procs"))?;
-    if !is_marked(&group) && others.trim() != process::id().to_string() {
-        return Err(refused(within, "which others are in, too"));
+    let alone = || {
+        let there = fs::read_to_string(group.join("cgroup.procs"))?;
+        io::Result::Ok(there.trim() == process::id().to_string())
+    };
+    if aside.is_none() && !is_marked(&group) && !alone()? {
+        return Err(refused(own, "which others are in, too"));
     }
-    Ok(within.to_owned())
+    Ok(own.to_owned())
 }
 
 fn is_marked(group: &Path) -> bool {

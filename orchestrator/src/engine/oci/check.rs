@@ -40,7 +40,7 @@ pub async fn check(
         && let Err(words) = tried(scratch, helper).await?
     {
         let why = userns::obstacle().filter(|_| !userns::is_root());
-        let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+        let why = why.map_or_else(String::new, |why| format!(" (this may be why: {why})"));
         report
             .refusals
             .push(format!("a container that does nothing could not be run: {words}{why}"));

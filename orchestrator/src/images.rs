@@ -4,7 +4,7 @@
 //! No other part of a server fetches any, so none is fetched twice at once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     engine::{Engine, EngineError, Pull},
     hint::{Hint, Hints},
-    processor::Processor,
+    processor::{Processor, Processors},
     settle::{INFRASTRUCTURE_RETRIES, backoff},
 };
 
@@ -104,16 +104,11 @@ impl ImageGate {
         Self { engine, hints, known: Arc::default(), fetching, stopping }
     }
 
-    /// Fetches the images of all of these, as the keenest of them wants it, in the background. What
-    /// fails in passing is tried again, as often as a job would have it.
-    pub(crate) fn fetch_all<'a>(&self, processors: impl Iterator<Item = &'a Processor>) {
-        let mut images = BTreeMap::new();
-        for Processor { image, pull, .. } in processors {
-            let keenest = images.entry(image).or_insert(*pull);
-            *keenest = (*pull).min(*keenest);
-        }
-        for (image, pull) in images {
-            tokio::spawn(self.clone().fetch_ahead(image.clone(), pull));
+    /// Fetches the images of all of these in the background. What fails in passing is tried again,
+    /// as often as a job would have it.
+    pub(crate) fn fetch_all(&self, processors: &Processors) {
+        for (image, pull) in processors.images() {
+            tokio::spawn(self.clone().fetch_ahead(image.to_owned(), pull));
         }
     }
 

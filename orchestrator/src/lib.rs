@@ -166,7 +166,7 @@ impl Orchestrator {
         // First of all: what runs already has its slots, and an engine that is away is known to be,
         // before anything is claimed or fetched.
         said(self.0.reconcile().await);
-        self.0.images.fetch_all(self.0.parts.processors.all.values().map(|it| &**it));
+        self.0.images.fetch_all(&self.0.parts.processors);
         let next = tokio::time::Instant::now() + RECONCILE_EVERY;
         let mut reconcile = tokio::time::interval_at(next, RECONCILE_EVERY);
         let mut poll = tokio::time::interval(POLL_EVERY);

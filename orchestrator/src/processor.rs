@@ -124,6 +124,17 @@ impl Processors {
     pub fn get(&self, name: &ProcessorName) -> Option<&Arc<Processor>> {
         self.all.get(name)
     }
+
+    /// The images of all of them, each to be fetched as the keenest of its processors wants it.
+    #[must_use]
+    pub fn images(&self) -> BTreeMap<&str, Pull> {
+        let mut images = BTreeMap::new();
+        for processor in self.all.values() {
+            let keenest = images.entry(processor.image.as_str()).or_insert(processor.pull);
+            *keenest = processor.pull.min(*keenest);
+        }
+        images
+    }
 }
 
 /// From SIGTERM to SIGKILL where the config no longer says.

@@ -4,7 +4,6 @@
 //! `--take-over-store` changes something, and then that alone.
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -238,12 +237,7 @@ async fn images(config: &Config, choice: &Choice, report: &mut Report) {
         return;
     }
     let (mut there, mut missing, mut warnings) = (0, Vec::new(), Vec::new());
-    let mut wanted: BTreeMap<&str, Pull> = BTreeMap::new();
-    for processor in config.processors.all.values() {
-        let pull = wanted.entry(&processor.image).or_insert(processor.pull);
-        *pull = processor.pull.min(*pull);
-    }
-    for (image, pull) in wanted {
+    for (image, pull) in config.processors.images() {
         match (choice.has(image, &config.data).await, pull) {
             (Ok(true), _) => there += 1,
             (Ok(false), Pull::Never) => {

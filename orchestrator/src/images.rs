@@ -19,15 +19,13 @@ use crate::{
     engine::{Engine, EngineError, Pull},
     hint::{Hint, Hints},
     processor::{Processor, Processors},
-    settle::{INFRASTRUCTURE_RETRIES, backoff},
+    settle::{INFRASTRUCTURE_RETRIES, PAUSE, backoff},
 };
 
 /// How many are fetched at once.
 const AT_ONCE: usize = 3;
 /// How often it is said how far one is.
 const SAY_EVERY: Duration = Duration::from_secs(5);
-/// The least time from one try at a start to the next.
-const PAUSE: Duration = Duration::from_secs(1);
 /// How long a failure is told to whoever asks. Whoever asks later has it tried again: much may have
 /// been put right.
 const FRESH: Duration = Duration::from_secs(10);

@@ -30,14 +30,12 @@ use crate::{
     Inner,
     engine::{ContainerId, EngineError, Gateway},
     processor::Processor,
-    settle::Verdict,
+    settle::{PAUSE, Verdict},
     slots::Slot,
 };
 
 /// How long an owner may be silent.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
-/// How long to wait before a step that met trouble of the infrastructure is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where a task that minds an attempt hears that it should look.
 #[derive(Debug, Clone)]

@@ -12,6 +12,8 @@ use crate::processor::Processor;
 
 /// Attempts that may be lost to the infrastructure before the job fails.
 pub(crate) const INFRASTRUCTURE_RETRIES: u32 = 10;
+/// The least time before what met trouble of the infrastructure is tried again.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// Owners that may die in a row while a job is starting or collecting.
 pub(crate) const MAX_CRASHES: u32 = 5;
 /// "Again later", from sysexits.h.

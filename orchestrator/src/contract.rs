@@ -19,13 +19,14 @@ mod rows;
 mod stage;
 pub mod urls;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use fileyard_storage::{
     id::{AttemptNo, InstallId},
     job::{Job, Params},
 };
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 
 pub(crate) use self::rows::AttemptRows;
 use self::urls::Addresses;
@@ -156,6 +157,15 @@ fn env(
         env.insert(format!("FILEYARD_{name}"), value.replace('\0', "\u{fffd}"));
     }
     env
+}
+
+/// Does what waits for the disk, on a thread for that.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<io::Error> + Send + 'static,
+{
+    spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

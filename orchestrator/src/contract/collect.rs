@@ -17,7 +17,7 @@ use rustix::{
 };
 use serde_json::Value;
 
-use super::{RESULT, descend, quota, result};
+use super::{RESULT, blocking, descend, quota, result};
 use crate::{
     engine::{ContainerId, HostDirs},
     processor::Processor,
@@ -85,7 +85,7 @@ pub async fn collect(
         }
         walk(out, limits)
     };
-    tokio::task::spawn_blocking(walk).await.map_err(io::Error::other)?
+    blocking(walk).await
 }
 
 #[derive(Clone, Copy)]

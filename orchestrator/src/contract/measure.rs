@@ -13,7 +13,7 @@ use std::{
 use rustix::fs::{AtFlags, FileType, Stat, statat};
 
 use super::{
-    RESULT,
+    RESULT, blocking,
     collect::{Limits, SPARE_DIRECTORIES},
     descend, quota, result,
 };
@@ -56,7 +56,7 @@ pub async fn measure(
             Ok(Usage { allocated: usage.allocated.max(quota::taken(&out)), ..usage })
         }
     };
-    tokio::task::spawn_blocking(walk).await.map_err(io::Error::other)?
+    blocking(walk).await
 }
 
 fn walk(out: &OwnedFd, limits: Limits) -> io::Result<Usage> {

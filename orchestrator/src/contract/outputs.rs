@@ -12,7 +12,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 use tokio::{fs::File, io::AsyncReadExt as _};
 
-use super::{CollectError, Collected, collect::CollectedFile, descend};
+use super::{CollectError, Collected, blocking, collect::CollectedFile, descend};
 
 /// Two: one file's last sync goes on while the next is read, and memory stays bounded.
 const AT_ONCE: usize = 2;
@@ -60,7 +60,7 @@ async fn store_one(
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", &path));
         descend::regular(descend::below(&*out, dir)?, name)
     };
-    let (file, _) = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
+    let (file, _) = blocking(open).await?;
     let mut file = File::from_std(file);
     let mut writer = blobs.writer(key, size, recorder);
     let mut piece = BytesMut::with_capacity(PIECE);

@@ -25,9 +25,7 @@ use rustix::{
     mount::UnmountFlags,
 };
 
-use tokio::task::spawn_blocking;
-
-use super::collect::SPARE_DIRECTORIES;
+use super::{blocking, collect::SPARE_DIRECTORIES};
 use crate::processor::Processor;
 
 const BLOCK: u64 = 4096;
@@ -162,7 +160,7 @@ pub(super) fn is_covered(attempt: &OwnedFd, out: &OwnedFd) -> io::Result<bool> {
 /// # Errors
 /// When it can not be mounted again.
 pub async fn seen(out: PathBuf) -> io::Result<()> {
-    spawn_blocking(move || mount_again(&out)).await.map_err(io::Error::other)?
+    blocking(move || mount_again(&out)).await
 }
 
 /// Sees to it that what was written to `/out` is there. The disk below it may have been full, which a program that
@@ -175,7 +173,7 @@ pub async fn written(out: PathBuf) -> io::Result<()> {
         true => Ok(syncfs(File::open(&out)?)?),
         false => Ok(()),
     };
-    spawn_blocking(synced).await.map_err(io::Error::other)?
+    blocking(synced).await
 }
 
 /// One of these file systems, made to see whether that can be had here.
@@ -191,15 +189,14 @@ impl Trial {
         let trial = Self(scratch.join("fileyard-quota-trial"));
         let out = trial.0.join("out");
         trial.leave_nothing().await?;
-        let mounted = spawn_blocking(move || {
+        let mounted = blocking(move || {
             tells_what_is_lost()?;
             fs::create_dir_all(&out)?;
             mount(&out, Quota::for_outputs(1, 0))?;
             File::create(out.join("file"))?;
             if is_mounted(&out)? { Ok(()) } else { Err(io::Error::other("no mount is seen")) }
         });
-        let mounted = mounted.await.map_err(io::Error::other).and_then(|mounted| mounted);
-        match mounted.map_err(|error| error.to_string()) {
+        match mounted.await.map_err(|error| error.to_string()) {
             Ok(()) => Ok(trial),
             Err(why) => trial.end().await.and(Err(why)),
         }
@@ -222,15 +219,14 @@ impl Trial {
     /// A process before this one may have ended in the middle.
     async fn leave_nothing(&self) -> Result<(), String> {
         let attempt = self.0.clone();
-        let removed = spawn_blocking(move || {
+        let removed = blocking(move || {
             unmount(&attempt.join("out"))?;
             match fs::remove_dir_all(attempt) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             }
         });
-        let removed = removed.await.map_err(io::Error::other).and_then(|removed| removed);
-        removed.map_err(|error| error.to_string())
+        removed.await.map_err(|error| error.to_string())
     }
 }
 

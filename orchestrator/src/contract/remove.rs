@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{descend, quota};
+use super::{blocking, descend, quota};
 use crate::engine::{ContainerId, HostDirs};
 
 /// Removes the attempt's directory with all in it. One that is gone is left alone; one that was
@@ -21,12 +21,11 @@ use crate::engine::{ContainerId, HostDirs};
 /// When something is left. Trying again may help.
 pub async fn remove(dirs: &HostDirs, id: &ContainerId) -> io::Result<()> {
     let (root, name, out) = (dirs.root().to_owned(), id.to_string(), dirs.out(id));
-    tokio::task::spawn_blocking(move || match descend::ours(&root) {
+    blocking(move || match descend::ours(&root) {
         Ok(root) => quota::unmount(&out).and_then(|()| remove_tree(&root, &name)),
         Err(error) => gone_already(error),
     })
     .await
-    .map_err(io::Error::other)?
 }
 
 fn remove_tree(parent: &OwnedFd, name: &str) -> io::Result<()> {

@@ -14,9 +14,11 @@ use fileyard_storage::{
 };
 use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
-use tokio::task::spawn_blocking;
 
-use super::quota::{self, Quota};
+use super::{
+    blocking,
+    quota::{self, Quota},
+};
 use crate::engine::{ContainerId, ContainerSpec, HostDirs, InputFile};
 
 /// Which boot an attempt was staged in.
@@ -147,7 +149,7 @@ async fn copy(
     blocking(move || {
         file.set_permissions(Permissions::from_mode(0o444))?;
         path.parent().map_or(Ok(()), private)?;
-        std::fs::rename(part, path)
+        Ok(std::fs::rename(part, path)?)
     })
     .await
 }
@@ -180,13 +182,6 @@ async fn has_size(path: &Path, size: u64) -> Result<bool, StageError> {
             Ok(found.is_file() && found.len() == size)
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    task: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, StageError> {
-    let done = spawn_blocking(task).await.map_err(io::Error::other)?;
-    Ok(done?)
 }
 
 impl From<io::Error> for StageError {

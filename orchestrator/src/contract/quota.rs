@@ -28,6 +28,8 @@ use rustix::{
 use super::{blocking, collect::SPARE_DIRECTORIES};
 use crate::processor::Processor;
 
+/// Beside `out` in the attempt's directory.
+const DISK: &str = "out.ext4";
 const BLOCK: u64 = 4096;
 const INODE: u64 = 256;
 const LARGEST: u64 = 15 << 40;
@@ -106,9 +108,8 @@ fn mount_again(out: &Path) -> io::Result<()> {
     run(tool("mount").args(["-n", "-t", "ext4", "-o", OPTIONS]).arg(disk).arg(out))
 }
 
-/// Beside it in the attempt's directory.
 fn disk(out: &Path) -> PathBuf {
-    out.with_extension("ext4")
+    out.with_file_name(DISK)
 }
 
 /// Whatever was mounted there before, nothing is from now on.
@@ -148,7 +149,7 @@ pub(super) fn taken(out: &Path) -> u64 {
 
 /// Whether this `out` is what was mounted there, if anything was.
 pub(super) fn is_covered(attempt: &OwnedFd, out: &OwnedFd) -> io::Result<bool> {
-    let has_disk = match statat(attempt, "out.ext4", AtFlags::SYMLINK_NOFOLLOW) {
+    let has_disk = match statat(attempt, DISK, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => false,
         found => found.map(|_| true)?,
     };

@@ -66,6 +66,13 @@ impl Quota {
             .saturating_add(inodes * (BLOCK + INODE));
         Self { bytes, inodes }
     }
+
+    /// As much of it as there can be in so many bytes. Each inode takes its place in a table, whether
+    /// there is a file for it or not: more than files have room for would leave them none.
+    fn within(self, most: u64) -> Self {
+        let bytes = self.bytes.min(most);
+        Self { bytes, inodes: self.inodes.min(bytes / (BLOCK + INODE)) }
+    }
 }
 
 /// Mounts a file system over `out`, as far as that was not done before.
@@ -90,7 +97,8 @@ fn format(out: &Path, quota: Quota) -> io::Result<()> {
     // Nobody can write more than the whole disk, nor ext4 have a larger file.
     let host = statvfs(out)?;
     let most = host.f_blocks.saturating_mul(host.f_frsize).min(LARGEST);
-    File::create(&part)?.set_len(quota.bytes.min(most))?;
+    let quota = quota.within(most);
+    File::create(&part)?.set_len(quota.bytes)?;
     let inodes = quota.inodes.to_string();
     let mut mkfs = tool("mkfs.ext4");
     mkfs.args(["-q", "-F", "-m", "0", "-b", "4096", "-I", "256", "-N", &inodes, "-O", FEATURES]);
@@ -291,6 +299,17 @@ mod tests {
         let many = Quota::for_outputs(1_000_000, 1 << 20);
         assert!(many.inodes <= (many.bytes >> 27 << 15), "{many:?}");
         let _ = Quota::for_outputs(u64::MAX, u64::MAX);
+    }
+
+    #[test]
+    fn on_a_small_disk_inodes_leave_room_for_files() {
+        let many = Quota::for_outputs(5_000_000, 1 << 20);
+        let small = many.within(2 << 30);
+        assert_eq!(small.bytes, 2 << 30);
+        assert!(small.inodes * INODE < small.bytes / 10, "{small:?}");
+        assert_eq!(many.within(LARGEST), many);
+        let largest = Quota::for_outputs(u64::MAX, u64::MAX).within(LARGEST);
+        assert!(largest.inodes <= largest.bytes >> 27 << 15, "{largest:?}");
     }
 
     #[test]

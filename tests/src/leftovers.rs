@@ -3,6 +3,7 @@
 
 use std::{
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -136,6 +137,14 @@ pub fn disks_below(data: &Path) -> Vec<String> {
     let files = devices
         .filter_map(|device| std::fs::read_to_string(device.path().join("loop/backing_file")).ok());
     files.map(|file| file.trim().to_owned()).filter(|file| file.starts_with(&below)).collect()
+}
+
+/// Whatever is mounted over an attempt's `/out`, as by a server that was killed, is mounted no more.
+pub(crate) fn unmount_below(data: &Path) {
+    let attempts = std::fs::read_dir(data.join("tmp/attempts")).into_iter().flatten().flatten();
+    for attempt in attempts {
+        let _ = Command::new("umount").arg("-lq").arg(attempt.path().join("out")).status();
+    }
 }
 
 fn minus<'a>(these: &'a [String], those: &'a [String]) -> impl Iterator<Item = &'a String> {

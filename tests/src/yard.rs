@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{
     binary,
     docker::{self, Container},
-    firewall,
+    firewall, leftovers,
     minio::MinIo,
     oci::{self, Image},
     rows::Rows,
@@ -373,10 +373,7 @@ impl Default for Yard {
 impl Drop for Yard {
     /// Whatever a failed story left on the shared engine goes with it.
     fn drop(&mut self) {
-        let attempts = std::fs::read_dir(self.data().join("tmp/attempts"));
-        for attempt in attempts.into_iter().flatten().flatten() {
-            let _ = Command::new("umount").arg("-lq").arg(attempt.path().join("out")).status();
-        }
+        leftovers::unmount_below(&self.data());
         match self.engine {
             Engine::Docker if self.data().join("fileyard.db").is_file() => {
                 docker::remove_all_of(&self.rows().install);

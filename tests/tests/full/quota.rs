@@ -98,19 +98,24 @@ async fn without_it_they_have_none_until_they_are_looked_at() {
     yard.nothing_left().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_in_it_outlives_the_server() {
-    let yard = yard("ext4");
-    let server = yard.start().await;
+/// What a job has written when its server is killed, and what it writes then, are both found by the next one.
+async fn outlives_its_server(yard: &Yard, start: impl AsyncFn() -> Server) {
+    let server = start().await;
     let job =
         server.accepted("drill/a.txt", "write before.txt x\nsleep 3s\nwrite after.txt y").await;
     server.job_until(&job, "it runs", |job| job["phase"] == "running").await;
     server.kill().await;
-    let server = yard.start().await;
+    let server = start().await;
     let ended = server.ended(&job, LONG).await;
     assert_eq!((&ended["state"], &ended["attempt"]), (&"succeeded".into(), &1.into()));
     assert_eq!(ended["outputs"].as_array().unwrap().len(), 2, "{ended:#}");
     yard.nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_it_outlives_the_server() {
+    let yard = yard("ext4");
+    outlives_its_server(&yard, async || yard.start().await).await;
 }
 
 /// As a unit of systemd's may be: each start has mounts of its own, and what was mounted by the one before is
@@ -119,16 +124,8 @@ async fn what_is_in_it_outlives_the_server() {
 async fn a_server_with_mounts_of_its_own_finds_what_an_earlier_one_mounted() {
     const APART: [&str; 2] = ["unshare", "--mount"];
     let yard = yard("auto");
-    let server = Server::ready(yard.spawn_as(through(&APART, &yard.serve()))).await;
-    let job =
-        server.accepted("drill/a.txt", "write before.txt x\nsleep 3s\nwrite after.txt y").await;
-    server.job_until(&job, "it runs", |job| job["phase"] == "running").await;
-    server.kill().await;
-    let server = Server::ready(yard.spawn_as(through(&APART, &yard.serve()))).await;
-    let ended = server.ended(&job, LONG).await;
-    assert_eq!((&ended["state"], &ended["attempt"]), (&"succeeded".into(), &1.into()));
-    assert_eq!(ended["outputs"].as_array().unwrap().len(), 2, "{ended:#}");
-    yard.nothing_left().await;
+    let start = async || Server::ready(yard.spawn_as(through(&APART, &yard.serve()))).await;
+    outlives_its_server(&yard, start).await;
 }
 
 /// A helper's mounts begin as a copy of the host's, others' among them. They go with the directory that they are

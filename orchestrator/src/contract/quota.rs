@@ -23,6 +23,7 @@ use rustix::{
     fs::{AtFlags, fstat, statat, statvfs, syncfs},
     io::Errno,
     mount::UnmountFlags,
+    process::geteuid,
 };
 
 use super::{blocking, collect::SPARE_DIRECTORIES};
@@ -195,6 +196,9 @@ impl Trial {
     /// # Errors
     /// Why not, for a person.
     pub async fn begin(scratch: &Path) -> Result<Self, String> {
+        if !geteuid().is_root() {
+            return Err("it takes root, to mount a file system".into());
+        }
         let trial = Self(scratch.join("fileyard-quota-trial"));
         let out = trial.0.join("out");
         trial.leave_nothing().await?;

@@ -1,6 +1,13 @@
 //! What was collected, into the blob store.
 
-use std::{io, os::fd::OwnedFd, sync::Arc};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::BytesMut;
 use fileyard_storage::{
@@ -8,7 +15,7 @@ use fileyard_storage::{
     failpoint,
     job::Output,
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::{fs::File, io::AsyncReadExt as _};
 
@@ -22,7 +29,8 @@ const PIECE: usize = 256 * 1024;
 ///
 /// # Errors
 /// The store's, as [`CollectError::Store`], or [`CollectError::Io`]. What was stored by then stays,
-/// and is overwritten when this is repeated with the same keys.
+/// and is overwritten when this is repeated with the same keys. None of it is under way any more: what is
+/// taken back later would be what a next try stored by the same name.
 pub async fn store_outputs(
     collected: Collected,
     key: impl Fn(u32) -> BlobKey,
@@ -31,7 +39,10 @@ pub async fn store_outputs(
 ) -> Result<(Value, Vec<Output>), CollectError> {
     let Collected { result, files, out } = collected;
     let out = Arc::new(out);
-    let mut stored = stream::iter(files.into_iter().zip(0..))
+    let mut failure = None;
+    let failed = AtomicBool::new(false);
+    let files = files.into_iter().zip(0..).take_while(|_| !failed.load(Ordering::Relaxed));
+    let mut stored = stream::iter(files)
         .map(|(file, index)| {
             let key = key(index);
             let recorder = recorder(&key);
@@ -39,13 +50,20 @@ pub async fn store_outputs(
         })
         .buffered(AT_ONCE);
     let mut outputs = Vec::new();
-    while let Some(output) = stored.try_next().await? {
-        outputs.push(output);
+    while let Some(output) = stored.next().await {
+        match output {
+            Ok(output) => outputs.push(output),
+            Err(error) => {
+                failed.store(true, Ordering::Relaxed);
+                failure.get_or_insert(error);
+                continue;
+            }
+        }
         if outputs.len() == 1 {
             failpoint::hit("mid-collect");
         }
     }
-    Ok((result, outputs))
+    failure.map_or(Ok((result, outputs)), Err)
 }
 
 async fn store_one(

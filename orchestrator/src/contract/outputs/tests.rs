@@ -12,6 +12,7 @@ use fileyard_storage::{
     blob::BlobConfig,
     id::{AttemptNo, Fence, InstallId, JobId, Tenant},
 };
+use futures::TryStreamExt as _;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -98,6 +99,17 @@ async fn a_file_that_changed_after_it_was_judged_is_not_stored() {
     blobs.settled().await;
     let left = blobs.list_attempt(&Tenant::default(), ID.job, ID.attempt).await.unwrap();
     assert_eq!(left, []);
+}
+
+/// What was taken back behind its back might be what the next try stores by the same name.
+#[tokio::test]
+async fn a_try_that_failed_leaves_nothing_under_way() {
+    let (_dir, blobs, dirs) = yard("", &[("a", b"1".to_vec()), ("b", vec![2; 8 << 20])]);
+    let collected = collect(&dirs, &ID, &processor()).await.unwrap();
+    fs::write(dirs.out(&ID).join("a"), "longer").unwrap();
+    store_outputs(collected, key, nobody, &blobs).await.unwrap_err();
+    // It was begun beside the first, and has come to its end.
+    assert_eq!(blobs.get(&key(1), None).await.unwrap().size, 8 << 20);
 }
 
 /// Nobody is left to do this once a container has ended. Should somebody be, it gets nothing of the host's.

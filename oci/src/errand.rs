@@ -17,7 +17,7 @@ use std::{
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use serde::{Deserialize, Serialize};
 
-use crate::{handles, netns::Netns, runtime::sealed, userns};
+use crate::{handles, netns::Netns, sealed, userns};
 
 /// How long an errand may take: it does next to nothing.
 const PATIENCE: Duration = Duration::from_secs(20);

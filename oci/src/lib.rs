@@ -13,4 +13,5 @@ pub mod image;
 mod lock;
 pub mod netns;
 pub mod runtime;
+mod sealed;
 pub mod userns;

@@ -26,7 +26,6 @@ mod place;
 mod remove;
 mod request;
 mod rootfs;
-pub(crate) mod sealed;
 mod spec;
 mod targets;
 

@@ -2,7 +2,7 @@
 //! the program does.
 //!
 //! It is the helper's own memory, forked: nothing of the host's is executed to make a container. (An
-//! image whose program is `/proc/self/exe` has ours executed, which [`sealed`](super::sealed) is for.)
+//! image whose program is `/proc/self/exe` has ours executed, which [`sealed`](crate::sealed) is for.)
 //! Before the program runs, this process has closed all that it does not need, can not be looked into
 //! or traced, and has seen in `/proc` that what should be denied is denied. It ends when the helper
 //! does, and with it all that is in the container.

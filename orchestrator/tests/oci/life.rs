@@ -45,7 +45,7 @@ async fn another_engine_on_the_same_directory_goes_on_with_it() {
     assert_eq!(groups(&spec.id.to_string()), NONE);
 }
 
-/// Root in a container would be the owner of that file: see `oci/src/runtime/sealed.rs`.
+/// Root in a container would be the owner of that file: see `oci/src/sealed.rs`.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_can_write_to_our_own_program_by_way_of_a_container_s_first_process() {
     let home = Home::default();

@@ -128,6 +128,10 @@ impl Cleaner {
         let (store, blobs) = (&self.inner.parts.store, &self.inner.parts.blobs);
         let row = store.attempt(self.attempt.job, self.attempt.no).await;
         let Some(row) = row.map_err(|error| error.to_string())? else { return Ok(()) };
+        // Whoever removed it has seen to its blobs. A removed row says no more what it needs of them.
+        if !matches!(row.state, AttemptState::Ended { .. }) {
+            return Ok(());
+        }
         for pending in &row.multiparts {
             blobs.abort(&pending.key, &pending.multipart).await.map_err(|e| e.to_string())?;
         }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What is to be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Errand {
+enum Errand {
     /// The program itself, so that nobody can write to it.
     Seal,
     /// A new network namespace, and the user namespace whose it is.

@@ -11,6 +11,7 @@ pub mod errand;
 mod handles;
 pub mod image;
 mod lock;
+mod mounts;
 pub mod netns;
 pub mod runtime;
 mod sealed;

@@ -8,16 +8,13 @@
 
 use std::{fs, io, os::fd::OwnedFd, path::Path, thread};
 
-use nix::{
-    mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-};
+use nix::mount::{MsFlags, mount};
 use rustix::{
     fs::{CWD, Mode, OFlags, open},
     mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree},
 };
 
-use crate::userns;
+use crate::{mounts, userns};
 
 /// Any file that every machine has: what is mounted on it only the thread sees that does it.
 const SOMEWHERE: &str = "/dev/null";
@@ -42,13 +39,13 @@ pub(crate) fn sealed(program: &Path) -> io::Result<OwnedFd> {
 /// Where it is: no name leads to it any more when it was replaced since it was started.
 fn taken(program: &Path) -> io::Result<OwnedFd> {
     let itself = clone(program)?;
-    hide()?;
+    mounts::hide()?;
     Ok(itself)
 }
 
 /// By its name: what is mounted elsewhere than in a user namespace's own mounts can not be taken there.
 fn found(program: &Path) -> io::Result<OwnedFd> {
-    hide()?;
+    mounts::hide()?;
     let started = rustix::fs::stat(program)?;
     // A name that is another's now, or nobody's, which the kernel says behind it.
     let named = fs::read_link(program)?;
@@ -62,11 +59,4 @@ fn found(program: &Path) -> io::Result<OwnedFd> {
 fn clone(program: &Path) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     Ok(open_tree(CWD, program, flags)?)
-}
-
-/// From now on this thread's mounts are its own.
-fn hide() -> io::Result<()> {
-    unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    Ok(mount(None::<&str>, "/", None::<&str>, private, None::<&str>)?)
 }

@@ -11,13 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::{
-    mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-};
+use nix::mount::{MsFlags, mount};
 
 use super::{Request, targets};
-use crate::userns;
+use crate::{mounts, userns};
 
 /// What is made to mount on is little; a program can not write there.
 const SCRATCH: &str = "size=4m,nr_inodes=4k,mode=700";
@@ -42,8 +39,7 @@ pub(super) fn mounted(at: &Path, request: &Request) -> io::Result<Root> {
             format!("the image has {} layers; {MOST_LAYERS} can be used", request.layers.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
     }
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+    mounts::hide()?;
     fs::create_dir_all(at)?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("tmpfs"), at, Some("tmpfs"), quiet, Some(SCRATCH))?;

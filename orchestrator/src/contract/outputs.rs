@@ -3,10 +3,7 @@
 use std::{
     io,
     os::fd::OwnedFd,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use bytes::BytesMut;
@@ -39,9 +36,8 @@ pub async fn store_outputs(
 ) -> Result<(Value, Vec<Output>), CollectError> {
     let Collected { result, files, out } = collected;
     let out = Arc::new(out);
-    let mut failure = None;
-    let failed = AtomicBool::new(false);
-    let files = files.into_iter().zip(0..).take_while(|_| !failed.load(Ordering::Relaxed));
+    let failure = OnceLock::new();
+    let files = files.into_iter().zip(0..).take_while(|_| failure.get().is_none());
     let mut stored = stream::iter(files)
         .map(|(file, index)| {
             let key = key(index);
@@ -54,8 +50,7 @@ pub async fn store_outputs(
         match output {
             Ok(output) => outputs.push(output),
             Err(error) => {
-                failed.store(true, Ordering::Relaxed);
-                failure.get_or_insert(error);
+                failure.get_or_init(|| error);
                 continue;
             }
         }
@@ -63,7 +58,8 @@ pub async fn store_outputs(
             failpoint::hit("mid-collect");
         }
     }
-    failure.map_or(Ok((result, outputs)), Err)
+    drop(stored);
+    failure.into_inner().map_or(Ok((result, outputs)), Err)
 }
 
 async fn store_one(

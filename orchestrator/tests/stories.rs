@@ -9,7 +9,7 @@ use std::time::Duration;
 use fileyard_orchestrator::{engine::EngineError, intake::IntakeError};
 use fileyard_storage::{
     StoreError,
-    attempt::{AttemptEvent, Contract},
+    attempt::Contract,
     id::{AttemptNo, Fence},
     job::{
         EventKind, ExitFacts, Job, JobEvent, JobState, OwnerEvent, Phase, ReasonCode, Refusal,
@@ -311,24 +311,6 @@ async fn five_owners_that_died_in_a_row_end_a_job() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_removed_only_when_two_passes_saw_it() {
-    let yard = Yard::exclusive();
-    let elsewhere = Yard::exclusive();
-    let orchestrator = yard.orchestrator();
-    let id = yard.submit("gate end").await;
-    yard.tick_until(&orchestrator, id, is_running).await;
-    // The row says that nothing is left, and yet it runs: as after a database was put back.
-    yard.intake().cancel(id).await.unwrap();
-    yard.store.apply_to_attempt(id, AttemptNo(1), AttemptEvent::Remove).await.unwrap();
-    let other = yard.orchestrator();
-    other.tick().await.unwrap();
-    assert_eq!(yard.engine.containers().len(), 1, "once is not enough");
-    other.tick().await.unwrap();
-    assert_eq!(yard.engine.containers(), []);
-    elsewhere.assert_nothing_is_left().await;
-}
-
-#[tokio::test]
 async fn below_the_reserve_of_disk_nothing_new_begins() {
     let mut yard = Yard::exclusive();
     let id = yard.submit("say hello").await;
@@ -386,21 +368,5 @@ async fn what_runs_of_a_processor_that_was_removed_is_minded_to_its_end() {
     let job = yard.ended(&second, id).await;
     assert!(matches!(job.state, JobState::Succeeded { .. }), "{job:#?}");
     first.settled().await;
-    yard.assert_nothing_is_left().await;
-}
-
-#[tokio::test]
-async fn what_a_container_left_before_a_power_loss_is_not_taken_for_its_output() {
-    let yard = Yard::exclusive();
-    let orchestrator = yard.orchestrator();
-    let id = yard.submit("write a.txt A\ngate end").await;
-    yard.tick_until(&orchestrator, id, is_running).await;
-    yard.engine.at_gate("end").await;
-    let boot = yard.dirs.attempt(&yard.container(id, 1)).join("boot");
-    std::fs::write(boot, "another boot").unwrap();
-    yard.engine.open_gate("end");
-    let job = yard.ended(&orchestrator, id).await;
-    assert!(matches!(job.state, JobState::Succeeded { .. }), "{job:#?}");
-    assert_eq!((job.attempt, job.infrastructure, job.retries), (Some(AttemptNo(2)), 1, 0));
     yard.assert_nothing_is_left().await;
 }

@@ -14,7 +14,10 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -23,7 +26,7 @@ use fileyard_storage::{
     id::InstallId,
 };
 use futures::{StreamExt, stream::BoxStream};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use self::state::{Container, Read, State};
 use super::{
@@ -47,6 +50,9 @@ struct Shared {
     /// Counts every change of the state, for whoever waits for one.
     version: watch::Sender<u64>,
     hints: broadcast::Sender<ContainerId>,
+    /// One for each removal that may be done.
+    removals: Semaphore,
+    removing: AtomicUsize,
 }
 
 impl FakeEngine {
@@ -66,6 +72,8 @@ impl FakeEngine {
             state: Mutex::new(state),
             version: watch::Sender::new(0),
             hints: broadcast::Sender::new(64),
+            removals: Semaphore::new(Semaphore::MAX_PERMITS),
+            removing: AtomicUsize::new(0),
         };
         Self { dirs, shared: Arc::new(shared) }
     }
@@ -162,6 +170,10 @@ impl Engine for FakeEngine {
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.shared.removing.fetch_add(1, Ordering::Relaxed);
+        self.shared.changed(None);
+        self.shared.removals.acquire().await.expect("nobody closes it").forget();
+        self.shared.removing.fetch_sub(1, Ordering::Relaxed);
         self.up()?.containers.remove(id);
         self.shared.changed(Some(*id));
         Ok(())

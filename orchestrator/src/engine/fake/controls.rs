@@ -1,5 +1,9 @@
 //! What a test does to a fake engine, and what it may ask of it.
 
+use std::sync::atomic::Ordering;
+
+use tokio::sync::Semaphore;
+
 use super::{ContainerId, ContainerState, EngineError, FakeEngine};
 use crate::engine::Reach;
 
@@ -55,6 +59,22 @@ impl FakeEngine {
     pub fn open_gate(&self, name: &str) {
         self.shared.lock().gates.insert(name.to_owned());
         self.shared.changed(None);
+    }
+
+    /// From now on no removal is done before it is let go.
+    pub fn hold_removals(&self) {
+        self.shared.removals.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// One removal is done, the one that was asked for first.
+    pub fn let_a_removal_go(&self) {
+        self.shared.removals.add_permits(1);
+    }
+
+    /// How many removals were asked for and are not done.
+    #[must_use]
+    pub fn removals_held(&self) -> usize {
+        self.shared.removing.load(Ordering::Relaxed)
     }
 
     /// Puts an image into the registry, for [`super::Images::ensure`] to fetch.

@@ -6,6 +6,7 @@
 
 mod concerns;
 mod http;
+mod params;
 mod processors;
 mod section;
 mod tree;

@@ -1,7 +1,8 @@
 //! What a config means, and what a wrong one is told.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+mod precedence;
+mod reference;
 
 use fileyard_orchestrator::processor::Processor;
 
@@ -29,13 +30,6 @@ fn refusals(texts: &[&str]) -> String {
     told.collect::<Vec<_>>().join("\n\n")
 }
 
-/// The reference; its first block of TOML has every key as its default, and one processor.
-const REFERENCE: &str = include_str!("../../docs/config.md");
-
-fn blocks_of_toml() -> Vec<&'static str> {
-    REFERENCE.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
-}
-
 #[test]
 fn nothing_written_is_the_defaults() {
     let config = read("").unwrap();
@@ -46,88 +40,6 @@ fn nothing_written_is_the_defaults() {
     assert!(config.concurrency >= 2);
     assert_eq!(config.queue_timeout, None);
     assert!(config.processors.all.is_empty() && config.processors.default.is_none());
-}
-
-#[test]
-fn every_key_written_out_is_the_same_as_none() {
-    let (written, bare) = (read(blocks_of_toml()[0]).unwrap(), read("").unwrap());
-    let but_processors = |mut config: Config| {
-        config.processors = Processors::default();
-        format!("{config:?}")
-    };
-    assert_eq!(but_processors(written.clone()), but_processors(bare));
-    let short = read("[processors.mp4]\nimage = 'example/ffmpeg:7'").unwrap();
-    let (written, short) = (&written.processors.all, &short.processors.all);
-    let mut written = Processor::clone(written.values().next().unwrap());
-    let short = Processor::clone(short.values().next().unwrap());
-    assert_eq!(written.params["height"].default, Some(720.into()));
-    assert_eq!(written.command[4], "{out}/{stem}.mp4");
-    written.params.clear();
-    (written.title, written.command, written.accepts) = ("mp4".into(), vec![], vec![]);
-    written.env.clear();
-    assert_eq!(format!("{written:?}"), format!("{short:?}"));
-}
-
-#[test]
-fn the_environment_beats_the_file_and_the_command_line_both() {
-    let text = "data = 'file'\nconcurrency = 3\n[http]\nlisten = '127.0.0.1:1'";
-    let environment = environment(&[
-        ("FILEYARD_DATA", "environment"),
-        ("FILEYARD_CONCURRENCY", "7"),
-        ("FILEYARD_HTTP__LISTEN", "127.0.0.1:2"),
-        ("FILEYARD_STORE__PATH_STYLE", "false"),
-        ("FILEYARD_PROCESSORS__MP4__IMAGE", "example/a:1"),
-        ("FILEYARD_PROCESSORS__MP4__COMMAND", r#"["-i", "{input}"]"#),
-        ("FILEYARD_PROCESSORS__MP4__ENV__Mixed_Case", "x"),
-        ("FILEYARD_PROCESSORS__MP4__PARAMS__N__TYPE", "integer"),
-        ("FILEYARD_PROCESSORS__MP4__PARAMS__N__MAX", "5"),
-        ("FILEYARD_PROCESSORS__MP4__PARAMS__N__DEFAULT", "4"),
-        // Not ours.
-        ("FILEYARD_SERVER", "http://elsewhere"),
-        ("FILEYARD_STORE_PORT", "tcp://10.0.0.1:80"),
-        ("FILEYARD_TEST__X", "1"),
-        ("FILEYARD_DATA__X", "1"),
-    ]);
-    let sources = Sources { listen: Some("127.0.0.1:3".into()), ..Sources::default() };
-    let config = Config::read(Some(("f", text)), &environment, &sources).unwrap();
-    assert_eq!(config.data, std::path::absolute("environment").unwrap());
-    assert_eq!(config.concurrency, 7);
-    assert_eq!(config.http.listen.port(), 3);
-    assert!(!config.store.path_style);
-    let mp4 = config.processors.all.values().next().unwrap();
-    assert_eq!(mp4.command, ["-i", "{input}"]);
-    assert_eq!(mp4.env["Mixed_Case"], "x");
-    assert_eq!(mp4.params["n"].default, Some(4.into()));
-}
-
-#[test]
-fn a_wrong_override_is_told_by_its_name() {
-    let told = read_with(
-        "",
-        &[
-            ("FILEYARD_CONCURRENCY", "many"),
-            ("FILEYARD_HTTP__ALLOWED_HOSTS", "a,b"),
-            ("FILEYARD_HTTP__LISTEN__X", "1"),
-            ("FILEYARD_STORE__URI", "s3://x"),
-            ("FILEYARD_STORE__PATH_STYLE", "no"),
-            ("FILEYARD_UPLOADS__MAX_SIZE", "big"),
-        ],
-    );
-    insta::assert_snapshot!(told.unwrap_err());
-}
-
-#[test]
-fn the_file_beats_the_standard_credentials() {
-    let standard = [("AWS_ACCESS_KEY_ID", "env"), ("AWS_SECRET_ACCESS_KEY", "env-secret")];
-    let key = |text: &str| read_with(text, &standard).unwrap().store.access_key_id;
-    assert_eq!(key("[store]\nurl = 's3://b'"), "env");
-    assert_eq!(
-        key("[store]\nurl = 's3://b'\naccess_key_id = 'file'\nsecret_access_key = 's'"),
-        "file"
-    );
-    // A half of each would be a puzzle.
-    assert!(read_with("[store]\nurl = 's3://b'\naccess_key_id = 'file'", &standard).is_err());
-    assert_eq!(key(""), "", "a store that needs none is given none");
 }
 
 #[test]
@@ -436,76 +348,4 @@ fn the_examples_are_configs() {
 fn everything_wrong_is_told_at_once() {
     let told = read("dta = 1\nconcurrency = -1\n[store]\nurl = 'x'").unwrap_err();
     assert_eq!(told.to_string().lines().count(), 3);
-}
-
-#[test]
-fn names_of_sections_and_keys_are_those_that_are_read() {
-    let keys = keys_with_defaults();
-    let mut sections: Vec<&str> =
-        keys.keys().filter_map(|key| key.split_once('.')).map(|(section, _)| section).collect();
-    sections.dedup();
-    let mut known = tree::SECTIONS.to_vec();
-    known.sort_unstable();
-    assert_eq!(sections, known);
-    let mut known = tree::TOP_LEVEL.to_vec();
-    known.sort_unstable();
-    let single: Vec<&String> = keys.keys().filter(|key| !key.contains('.')).collect();
-    assert_eq!(single, known);
-}
-
-#[test]
-fn every_block_of_the_reference_is_a_config() {
-    for block in blocks_of_toml() {
-        assert!(read(block).is_ok(), "{block}\n{}", read(block).unwrap_err());
-    }
-}
-
-#[test]
-fn the_reference_has_every_key_with_its_default_and_no_other() {
-    let mut documented = BTreeMap::new();
-    let mut section = String::new();
-    for line in REFERENCE.lines() {
-        if let Some(heading) = line.strip_prefix("## ") {
-            let name = heading.trim_matches('`').trim_matches(['[', ']']);
-            section = if heading.starts_with('`') { format!("{name}.") } else { String::new() };
-        }
-        let cells: Vec<&str> =
-            line.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
-        if let [key, default, meaning] = cells.as_slice()
-            && key.starts_with('`')
-        {
-            assert!(!meaning.is_empty(), "{key}");
-            let key = format!("{section}{}", key.trim_matches('`'));
-            documented.insert(key, default.trim_matches('`').to_owned());
-        }
-    }
-    assert_eq!(documented, keys_with_defaults());
-}
-
-/// The processor whose params are of every type, so that every key is read.
-const ONE_OF_EACH: &str = "
-    [processors.NAME.params]
-    a = { type = 'string', enum = ['a'] }
-    b = { type = 'string', pattern = 'a' }
-    c = { type = 'integer' }
-";
-
-/// Every key that is read, `NAME` in place of names that a person chooses, with its default.
-fn keys_with_defaults() -> BTreeMap<String, String> {
-    let text = ONE_OF_EACH.replace("NAME", "p");
-    let root = tree::from_toml("f", &text).unwrap();
-    let findings = RefCell::new(Findings::default());
-    everything(Section::root(&root, "f", &findings), &[]);
-    let mut keys = BTreeMap::new();
-    for (key, default) in findings.into_inner().keys {
-        let mut parts: Vec<&str> = key.split('.').collect();
-        if parts[0] == "processors" {
-            parts[1] = "NAME";
-            if parts.len() == 5 {
-                parts[3] = "NAME";
-            }
-        }
-        keys.entry(parts.join(".")).or_insert(default);
-    }
-    keys
 }

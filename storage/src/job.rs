@@ -11,24 +11,24 @@ mod properties;
 mod reason;
 #[cfg(test)]
 mod serial;
+mod store;
 mod transition;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
     event::{Event, EventKind, Gone, JobEvent, OwnerEvent},
     reason::{Budget, ExitFacts, Reason, ReasonCode, StopCause},
+    store::{JobFilter, JobStore, QueueQuery},
     transition::{Change, MAX_BACKOFF, MAX_EVENTS, MAX_WORDS, Refusal},
 };
 pub use crate::id::JobId;
 use crate::{
     blob::{BlobKey, Digest},
     clock::Timestamp,
-    error::StoreError,
     id::{AttemptNo, BatchId, Fence, ProcessorName, Tenant, UploadId},
 };
 
@@ -228,72 +228,6 @@ pub struct Place {
     pub fence: Fence,
     /// In the order in which they were begun.
     pub index: u32,
-}
-
-/// Which jobs a list is of. Every field that is set narrows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct JobFilter {
-    /// In this state.
-    pub state: Option<StateName>,
-    /// Of this processor.
-    pub processor: Option<ProcessorName>,
-    /// Of this request.
-    pub batch: Option<BatchId>,
-}
-
-/// Which queued jobs a dispatcher asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueQuery {
-    /// Only those that are due then: see [`JobState::is_due`].
-    pub due_by: Timestamp,
-    /// Not of these processors: they have no slot, or are not configured.
-    pub skip: Vec<ProcessorName>,
-    /// At most so many.
-    pub limit: usize,
-}
-
-/// The rows of jobs.
-#[async_trait]
-pub trait JobStore: Send + Sync {
-    /// One job, if there is one.
-    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
-
-    /// Jobs by id, newest first, older than `before`, at most `limit`; fewer, but never none, where
-    /// their rows are so large that all of them would fill the memory.
-    async fn jobs(
-        &self,
-        filter: &JobFilter,
-        before: Option<JobId>,
-        limit: usize,
-    ) -> Result<Vec<Job>, StoreError>;
-
-    /// Loads, applies, and swaps if nobody was quicker; the attempt's row changes with it.
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] when the rules do not permit it, and then nothing was changed.
-    async fn apply(&self, id: JobId, event: JobEvent, now: Timestamp) -> Result<Job, StoreError>;
-
-    /// A new job that does again what an ended one was to do: see [`Job::again`].
-    ///
-    /// # Errors
-    /// [`StoreError::Refused`] when it has not ended, [`StoreError::Conflict`] when the new id is
-    /// taken; nothing was changed.
-    async fn retry(
-        &self,
-        of: JobId,
-        again: JobId,
-        params: Params,
-        now: Timestamp,
-    ) -> Result<Job, StoreError>;
-
-    /// Queued jobs in the order they are to be claimed: by `since`, then by id.
-    async fn queued(&self, query: &QueueQuery) -> Result<Vec<Job>, StoreError>;
-
-    /// Queued jobs that have waited since before `since`, longest first, at most `limit`.
-    async fn waiting_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Job>, StoreError>;
-
-    /// Every running job, oldest first.
-    async fn running(&self) -> Result<Vec<Job>, StoreError>;
 }
 
 impl Job {

@@ -4,7 +4,9 @@ use fileyard_storage::job::{JobEvent, OwnerEvent, Reason, ReasonCode, WaitingFor
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::yard::{BROWSER, Form, Yard, pictures};
+use crate::form::Form;
+use crate::processors::pictures;
+use crate::yard::{BROWSER, Yard};
 
 /// Ids are drawn, and digests are of what a story says: everything else is as it is.
 fn stable(mut json: Value) -> Value {

@@ -13,7 +13,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::yard::{Form, Yard};
+use crate::form::Form;
+use crate::yard::Yard;
 
 /// A door with a router behind it.
 pub(crate) struct Door {

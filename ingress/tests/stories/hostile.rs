@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 
-use crate::yard::{Form, Yard, raw_form};
+use crate::form::{Form, raw_form};
+use crate::yard::Yard;
 
 #[tokio::test]
 async fn names_are_data_whatever_they_hold() {

@@ -10,7 +10,9 @@ use futures::{channel::mpsc, future::join_all, stream};
 use http::{HeaderName, Request, StatusCode, header};
 use sha2::{Digest, Sha256};
 
-use crate::yard::{Answer, BROWSER, Form, LIMITS, Yard, pictures, processor};
+use crate::form::Form;
+use crate::processors::{pictures, processor};
+use crate::yard::{Answer, BROWSER, LIMITS, Yard};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

@@ -3,7 +3,9 @@
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::yard::{Answer, Form, Yard, pictures, processor};
+use crate::form::Form;
+use crate::processors::{pictures, processor};
+use crate::yard::{Answer, Yard};
 
 /// What holds for every page.
 fn is_a_page(answer: &Answer) -> String {

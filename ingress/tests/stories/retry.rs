@@ -5,7 +5,9 @@ use fileyard_orchestrator::hint::Hint;
 use fileyard_storage::job::{JobEvent, OwnerEvent, Reason, ReasonCode};
 use http::{Request, StatusCode, header};
 
-use crate::yard::{Answer, BROWSER, Form, Yard, pictures, processor};
+use crate::form::Form;
+use crate::processors::{pictures, processor};
+use crate::yard::{Answer, BROWSER, Yard};
 
 async fn again(yard: &Yard, id: impl std::fmt::Display, accept: &str) -> Answer {
     let request = Request::post(format!("/jobs/{id}/retry")).header(header::ACCEPT, accept);

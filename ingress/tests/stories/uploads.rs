@@ -6,7 +6,8 @@ use fileyard_orchestrator::hint::Hint;
 use futures::stream;
 use http::{Request, StatusCode, header};
 
-use crate::yard::{BROWSER, Form, LIMITS, Yard, raw_form};
+use crate::form::{Form, raw_form};
+use crate::yard::{BROWSER, LIMITS, Yard};
 
 #[tokio::test]
 async fn a_file_sent_by_form_is_a_job_and_can_be_read_back() {
@@ -209,7 +210,11 @@ async fn what_is_no_form_is_told_so() {
 
 #[tokio::test]
 async fn without_a_default_the_processor_has_to_be_named() {
-    let yard = Yard::of([crate::yard::processor("a"), crate::yard::processor("b")], None, None);
+    let yard = Yard::of(
+        [crate::processors::processor("a"), crate::processors::processor("b")],
+        None,
+        None,
+    );
     let answer = yard.put("/upload/x", "x").await;
     assert_eq!(answer.code(), "unknown_processor");
     assert_eq!(answer.json()["known"], serde_json::json!(["a", "b"]));
@@ -220,7 +225,7 @@ async fn without_a_default_the_processor_has_to_be_named() {
 #[tokio::test]
 async fn addresses_are_whole_where_a_public_url_is_set() {
     let yard =
-        Yard::of([crate::yard::processor("text")], Some("text"), Some("https://f.example/y"));
+        Yard::of([crate::processors::processor("text")], Some("text"), Some("https://f.example/y"));
     let answer = yard.put("/upload/x", "x").await;
     assert!(answer.header(header::LOCATION).starts_with("https://f.example/y/status/"));
 }

@@ -6,7 +6,9 @@ use http::{HeaderMap, Method, Request, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::yard::{Answer, BROWSER, Form, Yard, processor};
+use crate::form::Form;
+use crate::processors::processor;
+use crate::yard::{Answer, BROWSER, Yard};
 
 pub(crate) fn yard(public_url: Option<&str>, access: Access) -> Yard {
     Yard::guarded([processor("text")], Some("text"), public_url, access)

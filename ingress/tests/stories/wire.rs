@@ -11,7 +11,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::yard::{Form, LIMITS, Yard};
+use crate::form::Form;
+use crate::yard::{LIMITS, Yard};
 
 async fn served(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -13,11 +13,11 @@ use fileyard_ingress::{Access, Health, Readiness, Services, Verdict, router};
 use fileyard_orchestrator::{
     change::{Changes, Told},
     disk::Disk,
-    engine::{ContainerId, HostDirs, LogChunk, LogStream, Network, Pull, User},
+    engine::{ContainerId, HostDirs, LogChunk, LogStream},
     hint::Hints,
     intake::{Intake, UploadLimits},
     log::{AttemptLog, Logs},
-    processor::{ParamKind, ParamSpec, Processor, Processors},
+    processor::{Processor, Processors},
 };
 use fileyard_storage::{
     MemoryStore, Store,
@@ -28,13 +28,17 @@ use fileyard_storage::{
     job::{ExitFacts, Job, JobEvent, JobFilter, Output, OwnerEvent, Progress},
     upload::Multipart,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::counting::Counting;
+use crate::{
+    counting::Counting,
+    form::Form,
+    processors::{pictures, processor},
+};
 
 /// A server with nobody to work for it: jobs move only as a story moves them.
 pub(crate) struct Yard {
@@ -387,94 +391,5 @@ impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let body = String::from_utf8_lossy(&self.body);
         write!(f, "{} {:?}\n{body}", self.status, self.headers)
-    }
-}
-
-/// A form, as bytes.
-#[derive(Default)]
-pub(crate) struct Form(Vec<u8>);
-
-impl Form {
-    pub(crate) fn field(self, name: &str, value: &str) -> Self {
-        self.part(format!("form-data; name=\"{name}\"").as_bytes(), value.as_bytes())
-    }
-
-    pub(crate) fn file(self, name: &str, content: &str) -> Self {
-        let disposition = format!("form-data; name=\"file\"; filename=\"{name}\"");
-        self.part(disposition.as_bytes(), content.as_bytes())
-    }
-
-    pub(crate) fn part(mut self, disposition: &[u8], content: &[u8]) -> Self {
-        self.0.extend_from_slice(b"--XX\r\nContent-Disposition: ");
-        self.0.extend_from_slice(disposition);
-        self.0.extend_from_slice(b"\r\nContent-Type: application/x-lie\r\n\r\n");
-        self.0.extend_from_slice(content);
-        self.0.extend_from_slice(b"\r\n");
-        self
-    }
-
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        [&self.0[..], b"--XX--\r\n"].concat()
-    }
-
-    pub(crate) fn request(&self, path: &str) -> Request<Body> {
-        raw_form(path, self.bytes())
-    }
-}
-
-pub(crate) fn raw_form(path: &str, body: impl Into<Body>) -> Request<Body> {
-    let request = Request::builder().method(Method::POST).uri(path);
-    let request = request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=XX");
-    request.body(body.into()).unwrap()
-}
-
-/// Takes everything.
-pub(crate) fn processor(name: &str) -> Processor {
-    Processor {
-        name: name.parse().unwrap(),
-        title: format!("Look into {name}"),
-        image: "example/image:1".into(),
-        pull: Pull::Missing,
-        entrypoint: vec![],
-        command: vec![],
-        accepts: vec![],
-        timeout: Duration::from_secs(600),
-        grace: Duration::from_secs(10),
-        memory: 1 << 29,
-        cpus: 1.0,
-        pids: 256,
-        tmp: 1 << 26,
-        user: User { uid: 65532, gid: 65532 },
-        env: BTreeMap::new(),
-        concurrency: 0,
-        retries: 2,
-        retry_on: vec![],
-        max_outputs: 1000,
-        max_output_size: 1 << 30,
-        contract: Contract::Files,
-        network: Network::None,
-        params: BTreeMap::new(),
-    }
-}
-
-/// Takes pictures, and has a param of every kind.
-pub(crate) fn pictures() -> Processor {
-    let param =
-        |name: &str, kind, default: Option<Value>| (name.to_owned(), ParamSpec { kind, default });
-    let formats = ParamKind::Choice(vec!["png".into(), "webp".into()]);
-    let height = ParamKind::Integer { min: Some(144), max: Some(2160) };
-    let sharpen = ParamKind::Number { min: Some(0.0), max: None };
-    let params = [
-        param("format", formats, Some("webp".into())),
-        param("height", height, Some(720.into())),
-        param("keep_colours", ParamKind::Boolean, Some(true.into())),
-        param("label", ParamKind::text("[a-z]{0,8}").unwrap(), Some("".into())),
-        param("sharpen", sharpen, Some(0.5.into())),
-    ];
-    Processor {
-        title: "Pictures for the web".into(),
-        accepts: vec!["image/*".into(), ".raw".into()],
-        params: params.into(),
-        ..processor("pictures")
     }
 }

@@ -153,7 +153,7 @@ async fn a_cancelled_container_is_told_and_then_killed() {
         let yard = Yard::exclusive();
         let orchestrator = yard.orchestrator();
         let id = yard.submit(&format!("say here\nwrite a A\n{script}")).await;
-        yard.tick_until(&orchestrator, id, is_running).await;
+        let owner = yard.tick_until(&orchestrator, id, is_running).await.fence;
         let cancelled = yard.intake().cancel(id).await.unwrap();
         assert!(matches!(cancelled.state, JobState::Cancelled));
         // The owner learns it by its own heartbeat, or by a hint that `run` passes on.
@@ -162,6 +162,9 @@ async fn a_cancelled_container_is_told_and_then_killed() {
         restarted.settled().await;
         assert_eq!(yard.job(id).await, cancelled, "a terminal row never changes");
         assert!(yard.log(id, 1).await.contains("here"));
+        let attempt = yard.store.attempt(id, AttemptNo(1)).await.unwrap().unwrap();
+        let log = attempt.log.unwrap().fence;
+        assert!(log > owner, "a place of its own: what its owner takes back is not this one");
         assert_eq!(yard.engine.containers(), []);
     }
 }

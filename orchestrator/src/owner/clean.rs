@@ -120,7 +120,9 @@ impl Cleaner {
             let (inner, id) = (&self.inner, self.id);
             self.pump.get_or_insert_with(|| Pump::start(inner, id, None)).finish().await;
         }
-        store_log(&self.inner, &self.id, self.attempt.fence).await;
+        // Not at its owner's place: that one was perhaps cut while it stored the log, and then takes
+        // back what is there.
+        store_log(&self.inner, &self.id, self.attempt.fence.next()).await;
     }
 
     /// Whatever this attempt's owners stored that its row does not name, and what they left open.

@@ -41,7 +41,7 @@ pub struct Given {
     /// How many outputs were ever begun: the next one's index.
     pub begun: u32,
     /// Those that are being stored or stored, in the order in which they were begun. Of one name at
-    /// most one is stored.
+    /// most one is stored: the last to begin of those that were stored.
     pub outputs: Vec<GivenOutput>,
     /// The last result that was sent.
     pub result: Option<GivenResult>,
@@ -95,7 +95,8 @@ pub enum Gift {
         /// Its name.
         name: String,
     },
-    /// All of it is stored. It takes the place of an earlier one of its name.
+    /// All of it is stored. Of its name the last to begin stays, in whichever order two of them
+    /// are stored: so whoever removes the other needs to know nothing but both places.
     Store {
         /// Which.
         index: u32,
@@ -163,8 +164,10 @@ impl Given {
                 };
                 output.stored = Some(stored.clone());
                 let name = output.name.clone();
-                self.outputs
-                    .retain(|it| it.name != name || it.place == place || it.stored.is_none());
+                let of_it = |it: &GivenOutput| it.name == name && it.stored.is_some();
+                let last = self.outputs.iter().rposition(of_it);
+                let mut at = 0..;
+                self.outputs.retain(|it| at.next() == last || !of_it(it));
             }
             Gift::Drop { index } => {
                 self.outputs.retain(|it| it.place.index != *index || it.stored.is_some());

@@ -14,6 +14,7 @@ use crate::{
     blob::{BlobKey, Digest},
     conformance::sample::{FIRST, T0, exit, job, multipart},
     id::Fence,
+    job::Place,
 };
 
 fn live() -> Attempt {
@@ -97,6 +98,18 @@ fn the_whole_grid() {
         grid.push('\n');
     }
     insta::assert_snapshot!(grid);
+}
+
+#[test]
+fn of_two_outputs_with_one_name_the_last_to_begin_stays_whichever_is_stored_first() {
+    let begun = [begin_output(5, "a"), begin_output(5, "a"), begin_output(5, "b")];
+    for [first, second] in [[0, 1], [1, 0]] {
+        let stores = [store(5, first), store(5, second)];
+        let events = begun.iter().chain(&stores);
+        let attempt = events.fold(live(), |attempt, event| attempt.apply(event).unwrap());
+        let has = [0, 1, 2].map(|index| attempt.given.has(Place { fence: Fence(5), index }));
+        assert_eq!(has, [false, true, false], "{first} first");
+    }
 }
 
 fn describe(attempt: &Attempt) -> String {

@@ -251,7 +251,7 @@ impl Pass {
     }
 
     /// Takes an output: all of it is stored and in the attempt's row on return, or nothing is. It
-    /// takes the place of an earlier one of its name.
+    /// takes the place of one of its name that began before it.
     ///
     /// # Errors
     /// [`Sent`], and then nothing of it stays.

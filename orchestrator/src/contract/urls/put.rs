@@ -166,8 +166,8 @@ impl Coming {
             Err(error) => return Err(error),
         }
         failpoint::hit("put-recorded");
-        let replaced = self.desk.tally().stored(self.which, place);
-        if let Some(place) = replaced {
+        let unnamed = self.desk.tally().stored(self.which, place);
+        if let Some(place) = unnamed {
             self.desk.remove(place).await;
         }
         Ok(stored)

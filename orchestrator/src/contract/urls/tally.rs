@@ -81,13 +81,18 @@ impl Tally {
         if self.bytes_beside(&name) > self.limits.bytes { Err(self.too_large()) } else { Ok(()) }
     }
 
-    /// It is stored there; where what it took the place of is.
+    /// It is stored there. Of two that have one name the last to begin stays, as it does in the
+    /// row, where they may come in another order; where the other is.
     pub(super) fn stored(&mut self, which: u64, place: Place) -> Option<Place> {
         let (name, size) = self.coming.remove(&which)?;
+        match self.stored.get(&name) {
+            Some((_, last)) if last.index > place.index => return Some(place),
+            _ => {}
+        }
         self.bytes = self.bytes.saturating_add(size);
-        let (before, place) = self.stored.insert(name, (size, place))?;
+        let (before, earlier) = self.stored.insert(name, (size, place))?;
         self.bytes -= before;
-        Some(place)
+        Some(earlier)
     }
 
     /// It broke off.
@@ -158,5 +163,22 @@ mod tests {
             tally.broke_off(again);
         }
         assert!(tally.begin("a", 0).unwrap_err().contains("times"));
+    }
+
+    #[test]
+    fn of_two_at_once_the_last_to_begin_stays_whichever_is_stored_first() {
+        for later_first in [false, true] {
+            let mut tally = tally(1, 10);
+            let (early, late) = (tally.begin("a", 2).unwrap(), tally.begin("a", 3).unwrap());
+            tally.more(early, 2).unwrap();
+            tally.more(late, 3).unwrap();
+            let mut stored = [(early, at(0)), (late, at(1))];
+            if later_first {
+                stored.reverse();
+            }
+            let removed = stored.map(|(which, place)| tally.stored(which, place));
+            assert_eq!(removed, [None, Some(at(0))], "{later_first}");
+            assert_eq!(tally.bytes_beside("b"), 3);
+        }
     }
 }

@@ -17,6 +17,7 @@
 //! | `exit.json` | helper | how it ended |
 
 mod cgroup;
+mod filter;
 pub mod helper;
 mod identity;
 mod init;
@@ -31,6 +32,7 @@ mod targets;
 
 pub use self::{
     cgroup::Cgroups,
+    filter::Filter,
     identity::Identity,
     launch::{Launched, Launcher, last_words},
     place::{Exit, Place, Refusal, Running, Status},

@@ -7,8 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
-/// What the runtime says of system calls that libseccomp does not know is no news: they are denied.
-const WORTH_KEEPING: &str = "warn,libcontainer::seccomp=error";
+const WORTH_KEEPING: &str = "warn";
 
 /// Which container.
 #[derive(Debug, Clone, clap::Args)]

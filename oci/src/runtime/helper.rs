@@ -112,7 +112,11 @@ impl Started {
         let (its_lifeline, lifeline) = pipe_with(PipeFlags::CLOEXEC)?;
         let runtime = place.file("runtime");
         fs::create_dir_all(&runtime)?;
-        let init = Init { failure: Arc::new(its_failure), lifeline: Arc::new(its_lifeline) };
+        let init = Init {
+            failure: Arc::new(its_failure),
+            lifeline: Arc::new(its_lifeline),
+            filter: Arc::new(request.filter.clone()),
+        };
         let mut container = ContainerBuilder::new(request.name.clone(), SyscallType::default())
             .with_executor(init)
             .with_stdout(its_stdout)

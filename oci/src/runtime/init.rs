@@ -34,6 +34,8 @@ use nix::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::Filter;
+
 /// What an init exits with when it could not see to it that what should be denied is denied.
 const NOT_DENIED: i32 = 125;
 
@@ -44,6 +46,8 @@ pub(super) struct Init {
     pub(super) failure: Arc<OwnedFd>,
     /// Ends when the helper does.
     pub(super) lifeline: Arc<OwnedFd>,
+    /// Which system calls may be made from now on.
+    pub(super) filter: Arc<Filter>,
 }
 
 impl Executor for Init {
@@ -94,6 +98,7 @@ impl Init {
 
     /// Cut off from the host, bound to the helper, and sure of it.
     fn prepare(&self) -> io::Result<()> {
+        self.filter.put_on()?;
         prctl::set_name(c"fileyard-init")?;
         SigSet::all().thread_unblock()?;
         prctl::set_dumpable(false)?;

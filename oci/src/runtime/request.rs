@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Filter;
+
 /// All that a helper is told about its container. What is not asked for is denied: no capability, no
 /// new privilege, no device but the harmless ones, a read-only root.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,8 +28,8 @@ pub struct Request {
     pub tmpfs: Vec<Tmpfs>,
     /// What it may use.
     pub limits: Limits,
-    /// Which system calls it may make, in the words of the OCI runtime specification.
-    pub seccomp: serde_json::Value,
+    /// Which system calls it may make.
+    pub filter: Filter,
     /// What it can reach.
     pub network: Network,
     /// Addresses of name servers. None: names are not looked up.

@@ -1,7 +1,8 @@
 //! A request in the words of the OCI runtime specification: what is not asked for is denied.
 //!
 //! Pure, apart from where things are mounted and whether that is by root: the same request is the same
-//! bundle. Mounts, masked and read-only paths are Docker's
+//! bundle. Of system calls it says nothing: see [`Filter`](super::Filter). Mounts, masked and read-only paths
+//! are Docker's
 //! (<https://github.com/moby/moby/blob/v20.10.24/oci/defaults.go>).
 
 use std::path::{Path, PathBuf};
@@ -51,7 +52,6 @@ pub(super) fn spec(request: &Request, root: &Root, cgroups: &Cgroups) -> Value {
             // The network's is the helper's own by then: see `Network`.
             "namespaces": namespaces.map(|kind| json!({ "type": kind })),
             "resources": resources(request, cgroups),
-            "seccomp": as_the_runtime_reads_it(&request.seccomp),
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
                 "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
@@ -69,22 +69,6 @@ fn read_only(cgroups: &Cgroups) -> Vec<PathBuf> {
     let kernel = kernel.map(|name| Path::new("/proc").join(name));
     let devices = Some(PathBuf::from("/dev")).filter(|_| !userns::is_root());
     kernel.into_iter().chain(cgroups.shown()).chain(devices).collect()
-}
-
-/// The runtime takes a masked comparison's mask for its value and its value for the mask, so that
-/// with a value of 0 every call passes: `clone` with any flag. (The specification's `value` is the
-/// mask: <https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md#seccomp>.) Its
-/// version is pinned for this, and the engine's suite sees that a new user namespace is refused.
-fn as_the_runtime_reads_it(profile: &Value) -> Value {
-    let mut profile = profile.clone();
-    let rules = profile["syscalls"].as_array_mut().into_iter().flatten();
-    for comparison in rules.filter_map(|rule| rule["args"].as_array_mut()).flatten() {
-        if comparison["op"] == "SCMP_CMP_MASKED_EQ" {
-            let (mask, value) = (comparison["value"].take(), comparison["valueTwo"].take());
-            (comparison["value"], comparison["valueTwo"]) = (value, mask);
-        }
-    }
-    profile
 }
 
 fn rlimit(kind: &str, most: u64) -> Value {

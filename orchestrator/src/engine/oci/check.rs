@@ -9,8 +9,8 @@ use fileyard_oci::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{blocking, egress::Egress, trouble};
-use crate::engine::{EngineError, EngineReport, NetworkRange, User, seccomp};
+use super::{blocking, egress::Egress, request, trouble};
+use crate::engine::{EngineError, EngineReport, NetworkRange, User};
 
 /// How long a container that does nothing may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,7 +82,7 @@ async fn trial(launcher: &Launcher, place: &Place, name: &str) -> Result<(), Str
             file_size: 1 << 20,
             open_files: 64,
         },
-        seccomp: seccomp::RULES.clone(),
+        filter: blocking(request::filter).await.map_err(|error| error.to_string())?,
         network: Network::Loopback,
         resolvers: Vec::new(),
     };

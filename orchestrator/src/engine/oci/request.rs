@@ -2,17 +2,28 @@
 //!
 //! Pure: the same spec of the same image is the same request.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::LazyLock};
 
 use fileyard_oci::{
     image::Image,
-    runtime::{Bind, Limits, Network, Request, Tmpfs},
+    runtime::{Bind, Filter, Limits, Network, Request, Tmpfs},
 };
 
 use crate::engine::{ContainerSpec, EngineError, HostDirs, network::RESOLVERS, seccomp, volumes};
 
 /// Where programs are looked for, where neither image nor processor says. As Docker has it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The one profile, compiled by whoever asks first.
+static FILTER: LazyLock<Result<Filter, String>> = LazyLock::new(|| {
+    Filter::compile(&seccomp::RULES)
+        .map_err(|error| format!("the profile of system calls does not compile: {error}"))
+});
+
+/// Which system calls a container may make.
+pub(super) fn filter() -> Result<Filter, EngineError> {
+    FILTER.clone().map_err(EngineError::Trouble)
+}
 
 /// All that the helper is told.
 pub(super) fn of(
@@ -43,7 +54,7 @@ pub(super) fn of(
             file_size: limits.file_size,
             open_files: limits.open_files,
         },
-        seccomp: seccomp::RULES.clone(),
+        filter: filter()?,
         network: if spec.reach.is_nothing() { Network::Loopback } else { Network::Given },
         resolvers: RESOLVERS.iter().filter(|_| internet).map(ToString::to_string).collect(),
     })

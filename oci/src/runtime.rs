@@ -31,7 +31,7 @@ mod spec;
 mod targets;
 
 pub use self::{
-    cgroup::Cgroups,
+    cgroup::{Cgroups, hasten},
     filter::Filter,
     identity::Identity,
     launch::{Launched, Launcher, last_words},

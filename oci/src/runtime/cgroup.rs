@@ -5,6 +5,7 @@
 //! what is in it.
 
 mod delegated;
+mod hasten;
 mod unified;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
+pub use self::hasten::hasten;
 use crate::userns;
 
 const ROOT: &str = "/sys/fs/cgroup";

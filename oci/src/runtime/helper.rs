@@ -81,7 +81,6 @@ pub fn run(dir: &Path) -> io::Result<()> {
 
 /// A container whose program was started.
 struct Started {
-    container: Container,
     init: Identity,
     streams: [OwnedFd; 2],
     /// Why the program could not be run after all.
@@ -132,7 +131,7 @@ impl Started {
             kill(pid, Signal::SIGKILL).map_err(io::Error::from)?;
         }
         begun?;
-        Ok(Self { container, init, streams: [stdout, stderr], failure, _lifeline: lifeline })
+        Ok(Self { init, streams: [stdout, stderr], failure, _lifeline: lifeline })
     }
 
     /// Starts what was made, if it is where it should be.
@@ -162,12 +161,7 @@ impl Started {
         container.start().map_err(|error| Trouble::Runtime(in_words(&error)))
     }
 
-    fn until_it_ends(
-        mut self,
-        place: &Place,
-        request: &Request,
-        cgroups: &Cgroups,
-    ) -> io::Result<()> {
+    fn until_it_ends(self, place: &Place, request: &Request, cgroups: &Cgroups) -> io::Result<()> {
         let mut message = String::new();
         io::Read::read_to_string(&mut fs::File::from(self.failure), &mut message)?;
         let mut said = io::stdout();
@@ -185,10 +179,7 @@ impl Started {
         // What was said on standard output ends here for who listens: the rest is cleaning.
         let null = fs::OpenOptions::new().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&null)?;
-        let deleted = self.container.delete(true);
-        if let Err(error) = deleted {
-            tracing::warn!(error = in_words(&error), "the runtime could not clean up");
-        }
+        // What the runtime would delete is its control groups and its own files, which go with the place.
         cgroups.remove(&request.name)
     }
 }

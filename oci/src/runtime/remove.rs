@@ -12,6 +12,9 @@ use crate::userns;
 
 /// How long a helper may take to clean up behind an init that was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it is waited before it is looked at again, the longer the longer it takes.
+const LOOK: Duration = Duration::from_micros(200);
+const LOOK_AT_MOST: Duration = Duration::from_millis(5);
 
 /// Kills it if it runs, and removes all of it. One that is gone is left alone; one that is half
 /// removed is removed.
@@ -23,6 +26,7 @@ pub fn remove(place: &Place, name: &str) -> io::Result<()> {
         return Ok(());
     }
     let deadline = Instant::now() + PATIENCE;
+    let mut look = LOOK;
     while place.is_held()? {
         let running = place.running()?;
         let late = Instant::now() > deadline;
@@ -38,7 +42,8 @@ pub fn remove(place: &Place, name: &str) -> io::Result<()> {
         if Instant::now() > deadline + PATIENCE {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "its helper does not end"));
         }
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(look);
+        look = LOOK_AT_MOST.min(look * 2);
     }
     // Of a helper that died: its mounts went with it, its groups did not.
     remove_groups(place, name)?;

@@ -172,6 +172,7 @@ impl Engine for OciEngine {
             Status::Created => false,
             status => return self.started(&spec.id, status),
         };
+        drop(tokio::task::spawn_blocking(runtime::hasten));
         let network = self.network(&spec.id, spec.reach)?;
         if absent {
             self.create_only(spec).await?;

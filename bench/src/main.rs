@@ -1,11 +1,12 @@
 //! What `script/bench uploads` measures with: a sender, a plain receiver, one core's SHA-256, a
-//! direct PUT to S3, the check of what was stored, and the table of it all.
+//! direct PUT to S3, the check of what was stored, and the table of it all; and `script/bench job`: who submits jobs.
 //!
 //! It shares no code with fileyard, so that a fault there is not measured as a virtue here.
 
 mod check;
 mod data;
 mod http;
+mod job;
 mod put;
 mod recv;
 mod run;
@@ -36,6 +37,8 @@ enum Command {
     Put(put::Args),
     /// Looks whether what was stored is what was sent
     Check(check::Args),
+    /// Sends jobs to servers and says when it knew that they had succeeded
+    Job(job::Args),
     /// Prints what was measured, and the ratios
     Table(table::Args),
 }
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Command::Sha(args) => sha::run(&args).to_string(),
         Command::Put(args) => put::run(&args)?.to_string(),
         Command::Check(args) => check::run(&args)?,
+        Command::Job(args) => job::run(&args)?,
         Command::Table(args) => table::run(&args)?,
     };
     writeln!(std::io::stdout(), "{said}")?;

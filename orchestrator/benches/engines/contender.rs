@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bollard::Docker;
 use fileyard_oci::image::{ImportOptions, Store, Tar};
 use fileyard_orchestrator::engine::{
     ContainerId, ContainerSpec, ContainerState, Engine, HostDirs, Limits, Reach, User,
@@ -18,9 +19,9 @@ use futures::StreamExt;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::runc::Runc;
+use crate::{api, runc::Runc};
 
-const IMAGE: &str = "fileyard/drill:latest";
+pub(crate) const IMAGE: &str = "fileyard/drill:latest";
 /// What the program is told.
 pub(crate) const ARGUMENTS: [&str; 2] = ["exit", "0"];
 /// What it may use, by whichever way.
@@ -40,6 +41,8 @@ pub(crate) enum Contender {
     Spawn(PathBuf),
     /// runc, with a directory a container.
     Runc(Runc),
+    /// Nobody but the daemon.
+    Api(Docker),
     /// One of our engines, and what it stands on.
     Engine(&'static str, Arc<dyn Engine>, InstallId, #[expect(dead_code, reason = "kept")] TempDir),
 }
@@ -52,7 +55,8 @@ pub(crate) fn all() -> Vec<Contender> {
     if env::var("FILEYARD_BENCH_DOCKER").as_deref() != Ok("0") {
         let home = tempfile::tempdir().unwrap();
         let engine = DockerEngine::new("", dirs(home.path())).unwrap();
-        all.push(Contender::Engine("Docker, by its API", Arc::new(engine), InstallId::new(), home));
+        all.push(Contender::Api(Docker::connect_with_defaults().unwrap()));
+        all.push(Contender::Engine("fileyard on Docker", Arc::new(engine), InstallId::new(), home));
     }
     all
 }
@@ -82,6 +86,7 @@ impl Contender {
         match self {
             Self::Spawn(_) => "a bare process",
             Self::Runc(_) => "runc",
+            Self::Api(_) => "Docker's API",
             Self::Engine(name, ..) => name,
         }
     }
@@ -91,8 +96,9 @@ impl Contender {
         match self {
             Self::Spawn(_) => 1,
             Self::Runc(_) => 2,
+            Self::Api(_) => 4,
             Self::Engine(name, ..) => {
-                if name.starts_with("Docker") {
+                if name.ends_with("Docker") {
                     4
                 } else {
                     1
@@ -111,6 +117,7 @@ impl Contender {
                 assert!(process.status().await.unwrap().success());
             }
             Self::Runc(runc) => runc.once().await,
+            Self::Api(docker) => api::once(docker).await,
             Self::Engine(_, engine, install, _) => once(&**engine, *install).await,
         }
         from.elapsed()

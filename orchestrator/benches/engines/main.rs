@@ -5,6 +5,7 @@
 //! machine does meets all alike. It never fails on speed.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that can not go on has failed")]
 
+mod api;
 mod contender;
 mod runc;
 

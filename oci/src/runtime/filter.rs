@@ -21,6 +21,13 @@ use serde_json::Value;
 /// One instruction, as the kernel lays it out.
 const SIZE: usize = 8;
 
+/// Whose calls this machine's kernel takes. What is for others would be compiled for nobody.
+const NATIVE: &[Arch] = if cfg!(target_arch = "x86_64") {
+    &[Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32]
+} else {
+    &[Arch::ScmpArchAarch64, Arch::ScmpArchArm]
+};
+
 /// A compiled filter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -36,7 +43,8 @@ impl Filter {
         let profile: LinuxSeccomp = serde_json::from_value(profile.clone())?;
         let otherwise = action(profile.default_action(), profile.default_errno_ret())?;
         let mut context = ScmpFilterContext::new(otherwise).map_err(io::Error::other)?;
-        for arch in profile.architectures().iter().flatten() {
+        let named = profile.architectures().iter().flatten();
+        for arch in named.filter(|arch| NATIVE.contains(arch)) {
             context.add_arch(architecture(*arch)?).map_err(io::Error::other)?;
         }
         for rule in profile.syscalls().iter().flatten() {

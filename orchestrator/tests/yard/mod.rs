@@ -174,6 +174,13 @@ impl Yard {
     pub async fn ended(&self, orchestrator: &Orchestrator, id: JobId) -> Job {
         let job = self.tick_until(orchestrator, id, |job| job.state.is_terminal()).await;
         orchestrator.settled().await;
+        // What it committed is there, whatever was removed meanwhile.
+        if let JobState::Succeeded { outputs, .. } = &job.state {
+            for (index, output) in (0..).zip(outputs) {
+                let found = self.blobs.get(&job.output_key(index).unwrap(), None).await.unwrap();
+                assert_eq!(found.size, output.size, "{}", output.name);
+            }
+        }
         job
     }
 

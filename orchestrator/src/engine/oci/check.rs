@@ -87,6 +87,7 @@ async fn trial(launcher: &Launcher, place: &Place, name: &str) -> Result<(), Str
         resolvers: Vec::new(),
     };
     let words = |error: std::io::Error| error.to_string();
+    drop(tokio::task::spawn_blocking(runtime::hasten));
     place.create(&request).map_err(words)?;
     let mut launched = launcher.launch(place, None).map_err(words)?;
     launched.until_it_ends().await.map_err(words)?;

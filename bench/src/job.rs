@@ -31,8 +31,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1024)]
     size: usize,
     /// How often each is alone
-    #[arg(long, default_value_t = 30)]
-    rounds: usize,
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// How many jobs at each number in flight
     #[arg(long, default_value_t = 200)]
     jobs: u64,
@@ -157,11 +157,11 @@ fn steps(job: &Value) -> anyhow::Result<Vec<f64>> {
 fn table(args: &Args, alone: &[Vec<Job>], rates: &[Vec<f64>]) -> anyhow::Result<String> {
     let mut text = String::from("| who | known after, ms: half | 9 of 10 |");
     IN_FLIGHT.iter().try_for_each(|n| write!(text, " {n} in flight, jobs/s |"))?;
-    text += "\n| --- | --- | --- | --- | --- | --- | --- |\n";
+    text = format!("{text}\n|{}\n", " --- |".repeat(3 + IN_FLIGHT.len()));
     for ((server, jobs), rates) in args.servers.iter().zip(alone).zip(rates) {
         let mut known: Vec<_> = jobs.iter().map(|job| ms(job.known)).collect();
         known.sort_by(f64::total_cmp);
-        let (half, most) = (known[known.len() / 2], known[known.len() * 9 / 10]);
+        let (half, most) = (known[known.len() / 2], known[(known.len() * 9).div_ceil(10) - 1]);
         write!(text, "| {} | {half:.1} | {most:.1} |", server.name)?;
         rates.iter().try_for_each(|rate| write!(text, " {rate:.1} |"))?;
         text.push('\n');

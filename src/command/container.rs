@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
-const WORTH_KEEPING: &str = "warn";
+/// That the runtime filters no system calls is as it should be: see `fileyard_oci::runtime::Filter`.
+const WORTH_KEEPING: &str = "warn,libcontainer::process::init=error";
 
 /// Which container.
 #[derive(Debug, Clone, clap::Args)]

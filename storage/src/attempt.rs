@@ -242,9 +242,9 @@ impl Attempt {
             // Whoever cleans up after the end may have a newer fence than the last owner's, but an
             // older owner must not put its log in the place of its successor's.
             (AttemptEvent::StoreLog { log }, AttemptState::Ended { .. })
-                if log.fence < self.fence =>
+                if log.fence < self.newest_log() =>
             {
-                return Err(Refusal::Stale { given: log.fence, current: self.fence });
+                return Err(Refusal::Stale { given: log.fence, current: self.newest_log() });
             }
             (AttemptEvent::StoreLog { log }, AttemptState::Live | AttemptState::Ended { .. }) => {
                 next.log = Some(log.clone());
@@ -298,6 +298,11 @@ impl Attempt {
     #[must_use]
     pub fn output_key(&self, place: Place) -> BlobKey {
         place.key(&self.tenant, self.job, self.no)
+    }
+
+    /// Whose log no older one takes the place of: who cleaned up stored it last.
+    fn newest_log(&self) -> Fence {
+        self.log.as_ref().map_or(self.fence, |log| log.fence.max(self.fence))
     }
 
     /// Where its log is, once it is stored.

@@ -1,8 +1,8 @@
 //! Which system calls a container may make, as the kernel reads it.
 //!
-//! Rules become a filter once, in the server: that takes `libseccomp` tens of milliseconds, about as long as
-//! all else that makes a container. The runtime would do it for each, so the bundle says nothing of system
-//! calls, and the container's first process puts the filter on itself before it does anything else.
+//! Rules become a filter once, in the server: that takes `libseccomp` tens of milliseconds, as long as all else that
+//! makes a container. The runtime would do it for each, so its bundle says nothing of system calls. The container's first
+//! process puts the filter on itself, where the runtime would have: all is made, and nothing of the image has run.
 
 use std::io;
 
@@ -20,6 +20,8 @@ use serde_json::Value;
 
 /// One instruction, as the kernel lays it out.
 const SIZE: usize = 8;
+/// As many as the kernel takes (`BPF_MAXINSNS`).
+const MOST: usize = 4096;
 
 /// Whose calls this machine's kernel takes. What is for others would be compiled for nobody.
 const NATIVE: &[Arch] = if cfg!(target_arch = "x86_64") {
@@ -43,9 +45,11 @@ impl Filter {
         let profile: LinuxSeccomp = serde_json::from_value(profile.clone())?;
         let otherwise = action(profile.default_action(), profile.default_errno_ret())?;
         let mut context = ScmpFilterContext::new(otherwise).map_err(io::Error::other)?;
-        let named = profile.architectures().iter().flatten();
-        for arch in named.filter(|arch| NATIVE.contains(arch)) {
-            context.add_arch(architecture(*arch)?).map_err(io::Error::other)?;
+        for arch in profile.architectures().iter().flatten() {
+            let known = architecture(*arch)?;
+            if NATIVE.contains(arch) {
+                context.add_arch(known).map_err(io::Error::other)?;
+            }
         }
         for rule in profile.syscalls().iter().flatten() {
             add(&mut context, rule)?;
@@ -69,7 +73,7 @@ impl Filter {
 
     fn of_bytes(bytes: &[u8]) -> io::Result<Self> {
         let (instructions, rest) = bytes.as_chunks::<SIZE>();
-        if instructions.is_empty() || !rest.is_empty() {
+        if instructions.is_empty() || instructions.len() > MOST || !rest.is_empty() {
             return Err(invalid(format!("{} bytes are no filter", bytes.len())));
         }
         let read = |[a, b, jt, jf, k @ ..]: [u8; SIZE]| Instruction {
@@ -185,6 +189,8 @@ mod tests {
         for written in ["\"\"", "\"AAAA\"", "\"?\"", "{}"] {
             assert!(serde_json::from_str::<Filter>(written).is_err(), "{written}");
         }
+        let long = BASE64_STANDARD.encode(vec![0; SIZE * (MOST + 1)]);
+        assert!(Filter::try_from(long).is_err());
         let log = json!({ "names": ["write"], "action": "SCMP_ACT_LOG" });
         let words = Filter::compile(&profile(&log)).unwrap_err().to_string();
         assert!(words.contains("ScmpActLog"), "{words}");

@@ -67,7 +67,11 @@ pub fn run(dir: &Path) -> io::Result<()> {
         Ok(_) | Err(Errno::EPERM) => {}
         Err(error) => return Err(error.into()),
     }
-    let request = place.request()?;
+    let request = match place.request() {
+        Ok(request) => request,
+        // As of a server that was another version.
+        Err(error) => return place.refuse(&ours("sense of what it was asked for", &error)),
+    };
     let cgroups = Cgroups::of_this_machine()?;
     place.is_to_be_in(&cgroups)?;
     match Started::new(&place, &request, &cgroups) {
@@ -114,7 +118,7 @@ impl Started {
         let init = Init {
             failure: Arc::new(its_failure),
             lifeline: Arc::new(its_lifeline),
-            filter: Arc::new(request.filter.clone()),
+            request: Arc::new(request.clone()),
         };
         let mut container = ContainerBuilder::new(request.name.clone(), SyscallType::default())
             .with_executor(init)
@@ -179,7 +183,7 @@ impl Started {
         // What was said on standard output ends here for who listens: the rest is cleaning.
         let null = fs::OpenOptions::new().write(true).open("/dev/null")?;
         rustix::stdio::dup2_stdout(&null)?;
-        // What the runtime would delete is its control groups and its own files, which go with the place.
+        // Nothing of the runtime's is left then: its own files are in the place, and go with that.
         cgroups.remove(&request.name)
     }
 }

@@ -34,7 +34,7 @@ use nix::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::Filter;
+use super::Request;
 
 /// What an init exits with when it could not see to it that what should be denied is denied.
 const NOT_DENIED: i32 = 125;
@@ -46,21 +46,26 @@ pub(super) struct Init {
     pub(super) failure: Arc<OwnedFd>,
     /// Ends when the helper does.
     pub(super) lifeline: Arc<OwnedFd>,
-    /// Which system calls may be made from now on.
-    pub(super) filter: Arc<Filter>,
+    /// Whose program it runs. Of its environment the runtime knows nothing.
+    pub(super) request: Arc<Request>,
 }
 
 impl Executor for Init {
-    fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
-        exit(self.run(spec).unwrap_or_else(|(code, words)| {
+    fn exec(&self, _: &Spec) -> Result<(), ExecutorError> {
+        exit(self.run().unwrap_or_else(|(code, words)| {
             // Whoever reads it may be gone; the exit code is what is left then.
             let _ = rustix::io::write(&*self.failure, words.as_bytes());
             code
         }))
     }
 
+    /// Asked once all is made, by the first process, which may still be refused: from here on it makes the calls that
+    /// its program may make, and no other.
     fn validate(&self, _: &Spec) -> Result<(), ExecutorValidationError> {
-        Ok(())
+        self.request.filter.put_on().map_err(|error| {
+            let words = format!("the filter of system calls: {error}");
+            ExecutorValidationError::ArgValidationError(words)
+        })
     }
 
     /// The program's environment is given to the program alone.
@@ -70,13 +75,11 @@ impl Executor for Init {
 }
 
 impl Init {
-    fn run(&self, spec: &Spec) -> Result<i32, (i32, String)> {
+    fn run(&self) -> Result<i32, (i32, String)> {
         let denied =
             |error: io::Error| (NOT_DENIED, format!("the container is not closed: {error}"));
         self.prepare().map_err(denied)?;
-        let process = spec.process().as_ref();
-        let args = process.and_then(|process| process.args().as_deref()).unwrap_or_default();
-        let env = process.and_then(|process| process.env().as_deref()).unwrap_or_default();
+        let Request { args, env, .. } = &*self.request;
         let Some((program, args)) = args.split_first() else {
             // A container that is only to show that one can be made.
             return Ok(0);
@@ -98,7 +101,6 @@ impl Init {
 
     /// Cut off from the host, bound to the helper, and sure of it.
     fn prepare(&self) -> io::Result<()> {
-        self.filter.put_on()?;
         prctl::set_name(c"fileyard-init")?;
         SigSet::all().thread_unblock()?;
         prctl::set_dumpable(false)?;

@@ -35,7 +35,8 @@ pub(super) fn spec(request: &Request, root: &Root, cgroups: &Cgroups) -> Value {
             "terminal": false,
             "user": { "uid": uid, "gid": gid, "additionalGids": groups },
             "args": request.args,
-            "env": request.env,
+            // Without a HOME the runtime would look for one, by libraries that the image has.
+            "env": ["HOME=/"],
             "cwd": request.working_dir,
             "noNewPrivileges": true,
             "capabilities": {

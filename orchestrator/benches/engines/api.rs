@@ -1,4 +1,4 @@
-//! Docker's API alone, with what our engine asks it for: create, start, wait, remove.
+//! Docker's API alone, asked for the isolation and limits that our engine asks it for: create, start, wait, remove.
 
 use std::collections::HashMap;
 

@@ -172,7 +172,7 @@ impl Engine for OciEngine {
             Status::Created => false,
             status => return self.started(&spec.id, status),
         };
-        drop(tokio::task::spawn_blocking(runtime::hasten));
+        hasten();
         let network = self.network(&spec.id, spec.reach)?;
         if absent {
             self.create_only(spec).await?;
@@ -284,6 +284,11 @@ fn trouble(error: io::Error) -> EngineError {
         }
         _ => EngineError::Trouble(error.to_string()),
     }
+}
+
+/// While a helper starts, so that it does not wait for that itself.
+fn hasten() {
+    drop(tokio::task::spawn_blocking(runtime::hasten));
 }
 
 /// What looks at files is done where waiting disturbs nobody.

@@ -40,6 +40,9 @@ async fn another_engine_on_the_same_directory_goes_on_with_it() {
     let facts = next.exit(&spec.id).await;
     assert!(!facts.out_of_memory, "{facts:?}");
     assert!(text(&next.log(&spec.id).await, LogStream::Stdout).starts_with("one\n"));
+    let said = home.path().join("tmp/containers").join(spec.id.to_string()).join("helper.log");
+    let said = fs::read_to_string(said).unwrap();
+    assert!(!said.contains("seccomp"), "a launch that went well is no reason for alarm: {said}");
     next.remove(&spec).await;
     next.leaves_nothing().await;
     assert_eq!(groups(&spec.id.to_string()), NONE);

@@ -101,6 +101,13 @@ fn the_whole_grid() {
 }
 
 #[test]
+fn the_log_of_who_cleaned_up_stays() {
+    let cleaned = live().apply(&end(Outcome::Cancelled)).unwrap().apply(&log(6)).unwrap();
+    assert!(cleaned.apply(&log(5)).is_err(), "its owner's, which comes late");
+    assert_eq!(cleaned.apply(&log(6)).unwrap(), cleaned, "the same again");
+}
+
+#[test]
 fn of_two_outputs_with_one_name_the_last_to_begin_stays_whichever_is_stored_first() {
     let begun = [begin_output(5, "a"), begin_output(5, "a"), begin_output(5, "b")];
     for [first, second] in [[0, 1], [1, 0]] {

@@ -250,8 +250,8 @@ impl Pass {
         &self.0.0.blobs
     }
 
-    /// Takes an output: all of it is stored and in the attempt's row on return, or nothing is. It
-    /// takes the place of one of its name that began before it.
+    /// Takes an output: all of it is stored and in the attempt's row on return, or nothing is; of two
+    /// of one name only the one that began later.
     ///
     /// # Errors
     /// [`Sent`], and then nothing of it stays.

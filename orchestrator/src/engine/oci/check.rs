@@ -9,7 +9,7 @@ use fileyard_oci::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{blocking, egress::Egress, request, trouble};
+use super::{blocking, egress::Egress, hasten, request, trouble};
 use crate::engine::{EngineError, EngineReport, NetworkRange, User};
 
 /// How long a container that does nothing may take.
@@ -87,7 +87,7 @@ async fn trial(launcher: &Launcher, place: &Place, name: &str) -> Result<(), Str
         resolvers: Vec::new(),
     };
     let words = |error: std::io::Error| error.to_string();
-    drop(tokio::task::spawn_blocking(runtime::hasten));
+    hasten();
     place.create(&request).map_err(words)?;
     let mut launched = launcher.launch(place, None).map_err(words)?;
     launched.until_it_ends().await.map_err(words)?;

@@ -122,6 +122,11 @@ mod tests {
     use crate::contract::tests::{job, processor, spec_of};
 
     #[test]
+    fn the_profile_compiles() {
+        assert!(filter().is_ok());
+    }
+
+    #[test]
     fn an_image_that_says_no_program_is_named_as_people_name_it() {
         let digest = format!("sha256:{}", "0".repeat(64));
         let mut spec = spec_of(&job("a", b"", Digest([0; 32])), &processor());

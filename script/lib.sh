@@ -173,6 +173,35 @@ build_for_tests() {
   export FILEYARD_TEST_BIN=$target/debug/fileyard
 }
 
+# ---- Benchmarks ------------------------------------------------------------------------------------------------
+
+load_average() { cut -d ' ' -f 1-3 /proc/loadavg; }
+
+# describe_run WHAT [DIR]: which fileyard, what of it and when; and on which machine, with the file system of DIR.
+describe_run() {
+  local commit cpu memory disk=
+  commit=$(git -C "$root" describe --always --dirty 2>/dev/null || echo "of no known commit")
+  cpu=$(sed -n '/^model name/{s/[^:]*: //p;q}' /proc/cpuinfo)
+  memory=$(awk '/^MemTotal:/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)
+  # The disk's name too, where it is on one.
+  [ -z "${2:-}" ] || disk=$(df --output=fstype,source "$2" | awk 'NR == 2 { print $1 ($2 ~ "^/" ? " " $2 : "") ", " }')
+  printf 'fileyard %s, %s, %s.\n%s, %s cores, %s memory, %s, %sload %s before.\n' "$commit" "$1" "$(date -u +%F)" \
+    "${cpu:-unknown CPU}" "$(nproc)" "$memory" "$(uname -sr)" "$disk" "$(load_average)"
+}
+
+# need_drill DOCKER [PART...]: the tests' processor, packed, and with DOCKER also among Docker's images; each PART is
+# one of script/bootstrap's.
+need_drill() {
+  local to=--pack
+  is_root || die "containers without Docker want root"
+  "$root/script/bootstrap" build go ${1:+docker} "${@:2}"
+  if [ -n "$1" ]; then
+    need_docker
+    to=--docker
+  fi
+  "$root/script/sample" "$to"
+}
+
 # ---- MinIO -----------------------------------------------------------------------------------------------------
 
 minio_user=${MINIO_ROOT_USER:-fileyard}

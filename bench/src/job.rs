@@ -5,8 +5,6 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufReader, Write as _},
-    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +13,7 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{http, run::at_once};
+use crate::{run::at_once, wire::Wire};
 
 /// Before each that is alone: what a server puts off is done by then.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -68,12 +66,12 @@ struct Job {
 pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     let mut alone: Vec<Vec<Job>> = args.servers.iter().map(|_| Vec::new()).collect();
     for server in &args.servers {
-        Client::open(&server.at)?.job(args.size).with_context(|| server.name.clone())?;
+        job(&mut Wire::open(&server.at)?, args.size).with_context(|| server.name.clone())?;
     }
     for _ in 0..args.rounds {
         for (server, jobs) in args.servers.iter().zip(&mut alone) {
             thread::sleep(PAUSE);
-            jobs.push(Client::open(&server.at)?.job(args.size)?);
+            jobs.push(job(&mut Wire::open(&server.at)?, args.size)?);
         }
     }
     let fewer = args.fewer.iter().copied().chain(std::iter::repeat(1));
@@ -92,54 +90,36 @@ fn rate(server: &Server, size: usize, count: u64, in_flight: u64) -> anyhow::Res
     at_once(
         count,
         in_flight,
-        || Client::open(&server.at),
-        |client, _| client.job(size).map(drop).with_context(|| server.name.clone()),
+        || Wire::open(&server.at),
+        |wire, _| job(wire, size).map(drop).with_context(|| server.name.clone()),
     )?;
     Ok(count as f64 / from.elapsed().as_secs_f64())
 }
 
-struct Client<'a> {
-    at: &'a str,
-    stream: BufReader<TcpStream>,
+/// One file, until its job has succeeded.
+fn job(wire: &mut Wire<'_>, size: usize) -> anyhow::Result<Job> {
+    let from = Instant::now();
+    let job = ask(wire, "PUT", "/upload/a.bin", &vec![b'x'; size])?;
+    let answered = from.elapsed();
+    let id = job["job_id"].as_str().context("an answer without a job_id")?;
+    let path = format!("/status/{id}?wait=60");
+    let job = loop {
+        let job = ask(wire, "GET", &path, b"")?;
+        match job["state"].as_str() {
+            Some("succeeded") => break job,
+            Some("queued" | "running") => {}
+            _ => anyhow::bail!("{job}"),
+        }
+    };
+    Ok(Job { answered, known: from.elapsed(), steps: steps(&job)? })
 }
 
-impl<'a> Client<'a> {
-    fn open(at: &'a str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(at).with_context(|| format!("connecting to {at}"))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { at, stream: BufReader::new(stream) })
-    }
-
-    fn job(&mut self, size: usize) -> anyhow::Result<Job> {
-        let from = Instant::now();
-        let job = self.ask("PUT", "/upload/a.bin", &vec![b'x'; size])?;
-        let answered = from.elapsed();
-        let id = job["job_id"].as_str().context("an answer without a job_id")?;
-        let path = format!("/status/{id}?wait=60");
-        let job = loop {
-            let job = self.ask("GET", &path, b"")?;
-            match job["state"].as_str() {
-                Some("succeeded") => break job,
-                Some("queued" | "running") => {}
-                _ => anyhow::bail!("{job}"),
-            }
-        };
-        Ok(Job { answered, known: from.elapsed(), steps: steps(&job)? })
-    }
-
-    fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Value> {
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n\r\n",
-            self.at
-        );
-        self.stream.get_ref().write_all(&[head.as_bytes(), body].concat())?;
-        let head = http::head(&mut self.stream)?.context("no answer")?;
-        let said = http::body(&mut self.stream, &head)?;
-        let status = head.line.split(' ').nth(1).unwrap_or_default();
-        ensure!(status.starts_with('2'), "{}: {said}", head.line);
-        Ok(serde_json::from_str(&said)?)
-    }
+fn ask(wire: &mut Wire<'_>, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Value> {
+    let (to, length) = (wire.to, body.len());
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nContent-Length: {length}\r\n\r\n");
+    let said = wire.ask(&[head.as_bytes(), body].concat(), [])?;
+    Ok(serde_json::from_str(&said)?)
 }
 
 fn steps(job: &Value) -> anyhow::Result<Vec<f64>> {

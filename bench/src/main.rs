@@ -13,6 +13,7 @@ mod run;
 mod send;
 mod sha;
 mod table;
+mod wire;
 
 use std::io::Write as _;
 

@@ -3,16 +3,12 @@
 //! Blocking sockets and a thread a connection: a sender that is never the bottleneck of what is
 //! measured. Every answer must be a success, and have the digest in it if one is expected.
 
-use std::{
-    io::{BufReader, Write},
-    net::TcpStream,
-};
-
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::{
-    data, http,
+    data,
     run::{Run, Stopwatch, at_once},
+    wire::Wire,
 };
 
 const BOUNDARY: &str = "a-boundary-that-no-noise-has";
@@ -57,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Run> {
         args.parallel,
         || Wire::open(&args.to),
         |wire, n| {
-            let said = wire.send(args, &block, n).with_context(|| format!("file {n}"))?;
+            let said = send(wire, args, &block, n).with_context(|| format!("file {n}"))?;
             if let Some(digest) = &digest {
                 ensure!(said.contains(digest), "file {n}: {digest} is not in the answer: {said}");
             }
@@ -70,51 +66,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Run> {
     Ok(watch.stop(args.count, args.count * args.size))
 }
 
-/// A connection, opened again where the server has closed it.
-struct Wire<'a> {
-    to: &'a str,
-    stream: BufReader<TcpStream>,
-    closed: bool,
-}
-
-impl<'a> Wire<'a> {
-    fn open(to: &'a str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(to).with_context(|| format!("connecting to {to}"))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { to, stream: BufReader::new(stream), closed: false })
+/// Sends one file and returns what was said to it.
+fn send(wire: &mut Wire<'_>, args: &Args, block: &[u8], n: u64) -> anyhow::Result<String> {
+    let (before, after) = if args.form { around(n) } else { Default::default() };
+    let mut first = head(args, n, (before.len() + after.len()) as u64);
+    first.push_str(&before);
+    let mut first = first.into_bytes();
+    let mut chunks = data::chunks(block, args.size);
+    // A small file goes with its head, as any client would send it.
+    if args.size <= 16 << 10 {
+        chunks.by_ref().for_each(|chunk| first.extend_from_slice(chunk));
     }
-
-    /// Sends one file and returns what was said to it.
-    fn send(&mut self, args: &Args, block: &[u8], n: u64) -> anyhow::Result<String> {
-        if self.closed {
-            *self = Self::open(self.to)?;
-        }
-        let (before, after) = if args.form { around(n) } else { Default::default() };
-        let mut first = head(args, n, (before.len() + after.len()) as u64);
-        first.push_str(&before);
-        let mut first = first.into_bytes();
-        let mut chunks = data::chunks(block, args.size);
-        // A small file goes with its head, as any client would send it.
-        if args.size <= 16 << 10 {
-            chunks.by_ref().for_each(|chunk| first.extend_from_slice(chunk));
-        }
-        let mut out = self.stream.get_ref();
-        out.write_all(&first)?;
-        let sent = chunks.try_for_each(|chunk| out.write_all(chunk));
-        // A server that refuses may answer before it was sent everything: its words say more.
-        if sent.and_then(|()| out.write_all(after.as_bytes())).is_err() {
-            self.closed = true;
-        }
-        let Some(head) = http::head(&mut self.stream)? else { bail!("no answer") };
-        let body = http::body(&mut self.stream, &head)?;
-        ensure!(success(&head.line), "{}: {body}", head.line);
-        self.closed |= head.closes;
-        Ok(body)
-    }
-}
-
-fn success(line: &str) -> bool {
-    line.split(' ').nth(1).is_some_and(|status| status.len() == 3 && status.starts_with('2'))
+    wire.ask(&first, chunks.chain([after.as_bytes()]))
 }
 
 fn head(args: &Args, n: u64, around: u64) -> String {

@@ -5,18 +5,14 @@
 
 mod yard;
 
-use fileyard_storage::job::{EventKind, Job, JobState, Phase, ReasonCode};
-use yard::Yard;
+use fileyard_storage::job::{EventKind, Job, JobState, ReasonCode};
+use yard::{Yard, is_running};
 
 fn reason(job: &Job) -> ReasonCode {
     match &job.state {
         JobState::Failed { reason } => reason.code,
         other => panic!("not failed: {other:?}"),
     }
-}
-
-fn is_running(job: &Job) -> bool {
-    matches!(job.phase(), Some(Phase::Running))
 }
 
 /// So many outputs, and then `rest`.

@@ -4,16 +4,8 @@
 
 mod yard;
 
-use fileyard_storage::{
-    attempt::AttemptEvent,
-    id::AttemptNo,
-    job::{Job, JobState, Phase},
-};
-use yard::Yard;
-
-fn is_running(job: &Job) -> bool {
-    matches!(job.phase(), Some(Phase::Running))
-}
+use fileyard_storage::{attempt::AttemptEvent, id::AttemptNo, job::JobState};
+use yard::{Yard, is_running};
 
 /// One finds the other's attempt ended and nobody of its own minding it; by the time it is about to remove
 /// what is left, the row is removed already.

@@ -12,12 +12,11 @@ use fileyard_storage::{
     attempt::Contract,
     id::{AttemptNo, Fence},
     job::{
-        EventKind, ExitFacts, Job, JobEvent, JobState, OwnerEvent, Phase, ReasonCode, Refusal,
-        WaitingFor,
+        EventKind, ExitFacts, Job, JobEvent, JobState, OwnerEvent, ReasonCode, Refusal, WaitingFor,
     },
 };
 use serde_json::json;
-use yard::Yard;
+use yard::{Yard, is_running};
 
 fn reason(job: &Job) -> ReasonCode {
     match &job.state {
@@ -28,10 +27,6 @@ fn reason(job: &Job) -> ReasonCode {
 
 fn kinds(job: &Job) -> Vec<EventKind> {
     job.events.iter().map(|event| event.kind).collect()
-}
-
-fn is_running(job: &Job) -> bool {
-    matches!(job.phase(), Some(Phase::Running))
 }
 
 #[tokio::test]

@@ -44,7 +44,14 @@ pub(crate) enum Contender {
     /// Nobody but the daemon.
     Api(Docker),
     /// One of our engines, and what it stands on.
-    Engine(&'static str, Arc<dyn Engine>, InstallId, #[expect(dead_code, reason = "kept")] TempDir),
+    Engine {
+        name: &'static str,
+        slowness: usize,
+        engine: Arc<dyn Engine>,
+        install: InstallId,
+        #[expect(dead_code, reason = "kept")]
+        home: TempDir,
+    },
 }
 
 /// All of them, the plainest first. Docker is among them unless `FILEYARD_BENCH_DOCKER` is 0.
@@ -56,7 +63,7 @@ pub(crate) fn all() -> Vec<Contender> {
         let home = tempfile::tempdir().unwrap();
         let engine = DockerEngine::new("", dirs(home.path())).unwrap();
         all.push(Contender::Api(Docker::connect_with_defaults().unwrap()));
-        all.push(Contender::Engine("fileyard on Docker", Arc::new(engine), InstallId::new(), home));
+        all.push(Contender::engine("fileyard on Docker", 4, engine, home));
     }
     all
 }
@@ -68,7 +75,7 @@ fn embedded() -> Contender {
     images.import(Tar::File(&tar), &ImportOptions::default()).unwrap();
     let helper = variable("FILEYARD_BENCH_BIN");
     let engine = OciEngine::new(home.path(), dirs(home.path()), helper).unwrap();
-    Contender::Engine("fileyard's own engine", Arc::new(engine), InstallId::new(), home)
+    Contender::engine("fileyard's own engine", 1, engine, home)
 }
 
 fn variable(name: &str) -> PathBuf {
@@ -82,12 +89,21 @@ fn dirs(home: &Path) -> HostDirs {
 }
 
 impl Contender {
+    fn engine(
+        name: &'static str,
+        slowness: usize,
+        engine: impl Engine + 'static,
+        home: TempDir,
+    ) -> Self {
+        Self::Engine { name, slowness, engine: Arc::new(engine), install: InstallId::new(), home }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Spawn(_) => "a bare process",
             Self::Runc(_) => "runc",
             Self::Api(_) => "Docker's API",
-            Self::Engine(name, ..) => name,
+            Self::Engine { name, .. } => name,
         }
     }
 
@@ -97,13 +113,7 @@ impl Contender {
             Self::Spawn(_) => 1,
             Self::Runc(_) => 2,
             Self::Api(_) => 4,
-            Self::Engine(name, ..) => {
-                if name.ends_with("Docker") {
-                    4
-                } else {
-                    1
-                }
-            }
+            Self::Engine { slowness, .. } => *slowness,
         }
     }
 
@@ -118,7 +128,7 @@ impl Contender {
             }
             Self::Runc(runc) => runc.once().await,
             Self::Api(docker) => api::once(docker).await,
-            Self::Engine(_, engine, install, _) => once(&**engine, *install).await,
+            Self::Engine { engine, install, .. } => once(&**engine, *install).await,
         }
         from.elapsed()
     }

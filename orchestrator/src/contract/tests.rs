@@ -1,10 +1,7 @@
 //! What a container is told.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use fileyard_storage::{
-    attempt::Contract,
     blob::{BlobKey, Digest},
     clock::Timestamp,
     id::{JobId, Tenant, UploadId},
@@ -13,36 +10,15 @@ use fileyard_storage::{
 use serde_json::json;
 
 use super::*;
-use crate::{
-    engine::{Network, Pull, User},
-    processor::{ParamKind, ParamSpec},
-};
+use crate::processor::{self, ParamKind, ParamSpec};
 
 pub(crate) fn processor() -> Processor {
     Processor {
-        name: "mp4".parse().unwrap(),
         title: "Video to MP4".into(),
         image: "example/ffmpeg:7".into(),
-        pull: Pull::Missing,
-        entrypoint: vec![],
-        command: vec![],
-        accepts: vec![],
-        timeout: Duration::from_secs(600),
-        grace: Duration::from_secs(10),
-        memory: 512 << 20,
         cpus: 1.5,
-        pids: 256,
-        tmp: 64 << 20,
-        user: User { uid: 65532, gid: 65532 },
-        env: BTreeMap::new(),
-        concurrency: 0,
-        retries: 2,
-        retry_on: vec![],
         max_outputs: 10,
-        max_output_size: 5 << 30,
-        contract: Contract::Files,
-        network: Network::None,
-        params: BTreeMap::new(),
+        ..processor::tests::processor("mp4")
     }
 }
 

@@ -24,7 +24,7 @@ use fileyard_storage::{
     blob::{BlobConfig, BlobStore},
     clock::{Clock, ManualClock, Timestamp},
     id::{AttemptNo, InstallId, JobId},
-    job::{Job, JobState},
+    job::{Job, JobState, Phase},
     memory::MemoryStore,
 };
 
@@ -222,6 +222,10 @@ pub async fn submit(intake: &Intake, script: &str, order: Order) -> JobId {
     upload.write(Bytes::copy_from_slice(script.as_bytes())).await.unwrap();
     let file = upload.finish().await.unwrap();
     intake.submit(vec![file], order).await.unwrap().jobs[0].id()
+}
+
+pub fn is_running(job: &Job) -> bool {
+    matches!(job.phase(), Some(Phase::Running))
 }
 
 fn processor() -> Processor {

@@ -76,7 +76,7 @@ impl SqliteStore {
         self.writer.failed()
     }
 
-    /// How many commands were written in how many commits.
+    /// How many commands were written in how many commits, and how many in one.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.writer.counts()

@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ErrorCode};
@@ -23,6 +24,9 @@ use crate::StoreError;
 const QUEUED: usize = 1024;
 /// How many commands a transaction has at most.
 const TOGETHER: usize = 256;
+
+/// How often the log says how much was written, while something is.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs in the transaction, if there is one; what it returns is called with the outcome of COMMIT.
 type Command = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Reply + Send>;
@@ -44,6 +48,8 @@ pub struct Counts {
     pub commands: u64,
     /// Transactions they had it in.
     pub commits: u64,
+    /// The most that had it in one.
+    pub most: u64,
 }
 
 /// The thread's handle. Dropped, it waits until all that was queued is written.
@@ -59,6 +65,14 @@ pub(super) struct Writer {
 struct Counters {
     commands: AtomicU64,
     commits: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Counters {
+    fn now(&self) -> Counts {
+        let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts { commands: now(&self.commands), commits: now(&self.commits), most: now(&self.most) }
+    }
 }
 
 impl Writer {
@@ -116,10 +130,7 @@ impl Writer {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        Counts {
-            commands: self.counts.commands.load(Ordering::Relaxed),
-            commits: self.counts.commits.load(Ordering::Relaxed),
-        }
+        self.counts.now()
     }
 }
 
@@ -153,9 +164,17 @@ struct Loop {
 
 impl Loop {
     fn run(&mut self) {
+        let mut told = Instant::now();
         while let Some(batch) = futures::executor::block_on(self.next()) {
             self.write(batch);
+            if told.elapsed() >= TOLD_EVERY {
+                told = Instant::now();
+                let Counts { commands, commits, most } = self.counts.now();
+                tracing::debug!(commands, commits, most, "rows written since the start");
+            }
         }
+        let Counts { commands, commits, most } = self.counts.now();
+        tracing::info!(commands, commits, most, "all rows are written");
     }
 
     /// What has queued, heartbeats first; `None` once nobody can queue anything more.
@@ -176,7 +195,9 @@ impl Loop {
     }
 
     fn write(&mut self, batch: Vec<Command>) {
-        self.counts.commands.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        let together = batch.len() as u64;
+        self.counts.commands.fetch_add(together, Ordering::Relaxed);
+        self.counts.most.fetch_max(together, Ordering::Relaxed);
         let mut replies = Vec::with_capacity(batch.len());
         let outcome = self.transact(batch, &mut replies);
         for reply in replies {
@@ -207,12 +228,12 @@ impl Loop {
             let before = "a commit failed before, so nothing is written any more";
             return Err(StoreError::Unavailable(before.into()));
         }
-        Ok(self.db.execute_batch("BEGIN IMMEDIATE")?)
+        Ok(step(&self.db, "BEGIN IMMEDIATE")?)
     }
 
     fn commit(&self) -> Result<(), StoreError> {
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
-        self.db.execute_batch("COMMIT").map_err(|error| {
+        step(&self.db, "COMMIT").map_err(|error| {
             // No room for the log of the change: it is known not to be there.
             if error.sqlite_error_code() == Some(ErrorCode::DiskFull)
                 && (self.db.is_autocommit() || self.db.execute_batch("ROLLBACK").is_ok())
@@ -242,14 +263,19 @@ fn taken_back() -> StoreError {
     StoreError::Unavailable("an error in the database took back what was being written".into())
 }
 
+/// A statement of every commit: parsed once.
+fn step(db: &Connection, sql: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 /// What `f` does, in whole or not at all.
 fn in_savepoint<T>(
     db: &Connection,
     f: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    db.execute_batch("SAVEPOINT command")?;
+    step(db, "SAVEPOINT command")?;
     let done = f(db).and_then(|done| {
-        db.execute_batch("RELEASE command")?;
+        step(db, "RELEASE command")?;
         Ok(done)
     });
     if done.is_err() && !db.is_autocommit() {

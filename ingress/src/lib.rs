@@ -29,6 +29,7 @@ mod status;
 mod upload;
 mod urls;
 mod view;
+mod views;
 mod wait;
 mod watch;
 
@@ -47,7 +48,7 @@ pub use self::{
     page::FIRST_PROCESSOR,
     router::router,
 };
-use self::{access::Door, health::Checked, urls::Urls, watch::Watches};
+use self::{access::Door, health::Checked, urls::Urls, views::Views, watch::Watches};
 
 /// What the routes stand on.
 #[derive(Clone)]
@@ -81,6 +82,7 @@ pub(crate) struct App(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) intake: Intake,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) views: Arc<Views>,
     pub(crate) watches: Watches,
     pub(crate) blobs: BlobStore,
     pub(crate) logs: Arc<Logs>,
@@ -97,13 +99,10 @@ pub(crate) struct Shared {
 impl App {
     fn new(services: Services) -> Self {
         let urls = Urls::api(services.public_url.as_ref());
+        let views = Arc::new(Views::new(Arc::clone(&services.store), urls.clone()));
         Self(Arc::new(Shared {
-            watches: Watches::new(
-                Arc::clone(&services.store),
-                services.changes,
-                urls.clone(),
-                services.stop.clone(),
-            ),
+            watches: Watches::new(Arc::clone(&views), services.changes, services.stop.clone()),
+            views,
             urls,
             pages: Urls::page(services.public_url.as_ref()),
             door: Door::new(services.access, services.public_url.as_ref()),

@@ -23,18 +23,16 @@ pub(crate) async fn show(
     let id = parse(id)?;
     let html = prefers_html(&headers);
     let Some(wait) = Wait::asked(&query, &headers)? else {
-        let job = app.job(id).await?;
         return match html {
-            true => page::job(&app, &job).await,
-            false => Ok(View::new(&job, &app.urls)?.unless_known(&headers)),
+            true => page::job(&app, &app.job(id).await?).await,
+            false => Ok(app.view(id).await?.unless_known(&headers)),
         };
     };
     // A page is never known: it shows more than the job's row.
     let has_one = !html && headers.contains_key(header::IF_NONE_MATCH);
     let until = Instant::now() + wait.duration();
     let enough = |view: &View| view.ended || (has_one && !view.is_known(&headers));
-    let view: Option<Arc<View>> = app.watches.wait(id, until, enough).await?;
-    let view = view.ok_or_else(|| Problem::unknown_job(&id.to_string()))?;
+    let view = app.watches.wait(id, until, enough).await?.ok_or_else(|| unknown(id))?;
     let mut response = match html {
         true => page::job(&app, &app.job(id).await?).await?,
         false => view.unless_known(&headers),
@@ -82,8 +80,12 @@ pub(crate) fn locate(response: &mut Response, location: &str) {
 impl App {
     /// One job, where there is one.
     pub(crate) async fn job(&self, id: JobId) -> Result<Job, Problem> {
-        let job = self.store.job(id).await?;
-        job.ok_or_else(|| Problem::unknown_job(&id.to_string()))
+        self.store.job(id).await?.ok_or_else(|| unknown(id))
+    }
+
+    /// The same, as a client is sent it.
+    async fn view(&self, id: JobId) -> Result<Arc<View>, Problem> {
+        self.views.of(id).await?.ok_or_else(|| unknown(id))
     }
 
     /// The job of a path; a malformed id is as unknown as any other.
@@ -93,6 +95,10 @@ impl App {
     ) -> Result<Job, Problem> {
         self.job(parse(id)?).await
     }
+}
+
+fn unknown(id: JobId) -> Problem {
+    Problem::unknown_job(&id.to_string())
 }
 
 fn parse(id: Result<Path<String>, PathRejection>) -> Result<JobId, Problem> {

@@ -32,7 +32,15 @@ impl View {
         let digest = Sha256::digest(&body);
         let etag: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let etag = HeaderValue::try_from(format!("\"{etag}\"")).expect("digits are a header");
-        Ok(Self { body: body.into(), etag, ended: job.state.is_terminal() })
+        // No larger than it is: it may be kept.
+        let body = body.into_boxed_slice().into();
+        Ok(Self { body, etag, ended: job.state.is_terminal() })
+    }
+
+    /// How much memory it takes, about.
+    #[must_use]
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.body.len() + self.etag.len()
     }
 
     /// The tag.

@@ -11,23 +11,22 @@ use std::{
 };
 
 use fileyard_orchestrator::change::{Changes, Subscription};
-use fileyard_storage::{Store, id::JobId};
+use fileyard_storage::id::JobId;
 use tokio::{
     sync::Mutex as Turn,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Problem, urls::Urls, view::View};
+use crate::{error::Problem, view::View, views::Views};
 
 /// How often it is looked without being told.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Every job that somebody waits for.
 pub(crate) struct Watches {
-    store: Arc<dyn Store>,
+    views: Arc<Views>,
     changes: Changes,
-    urls: Urls,
     /// Cancelled when the server goes down: who waits is then answered with what is.
     stop: CancellationToken,
     /// How old what was read may be while nothing was told.
@@ -56,13 +55,8 @@ struct Latest {
 }
 
 impl Watches {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        changes: Changes,
-        urls: Urls,
-        stop: CancellationToken,
-    ) -> Self {
-        Self { store, changes, urls, stop, look_every: LOOK_EVERY, all: All::default() }
+    pub(crate) fn new(views: Arc<Views>, changes: Changes, stop: CancellationToken) -> Self {
+        Self { views, changes, stop, look_every: LOOK_EVERY, all: All::default() }
     }
 
     /// The job once `enough` is true of it, or as it is at `until` or when the server stops. `None`
@@ -106,8 +100,7 @@ impl Watches {
         }
         // Before the read: what changes during it is read again.
         let count = *watched.subscription.count().borrow();
-        let Some(job) = self.store.job(id).await? else { return Ok(None) };
-        let view = Arc::new(View::new(&job, &self.urls)?);
+        let Some(view) = self.views.of(id).await? else { return Ok(None) };
         *latest = Some(Latest { count, at: Instant::now(), view: Arc::clone(&view) });
         Ok(Some(view))
     }
@@ -157,6 +150,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::urls::Urls;
 
     const NOW: Timestamp = Timestamp(0);
 
@@ -197,9 +191,8 @@ mod tests {
         let id = job(&store).await;
         // Its ears are nobody's: as if another process wrote.
         let mut watches = Watches::new(
-            Arc::new(store.clone()),
+            Arc::new(Views::new(Arc::new(store.clone()), Urls::api(None))),
             Changes::default(),
-            Urls::api(None),
             CancellationToken::new(),
         );
         watches.look_every = Duration::from_millis(10);

@@ -102,6 +102,32 @@ async fn who_knows_what_is_hears_of_the_first_change() {
 }
 
 #[tokio::test]
+async fn what_has_ended_is_read_once_and_what_has_not_each_time() {
+    let yard = Yard::new();
+    let (ended, queued) = (yard.job("a.txt", "a").await, yard.job("b.txt", "b").await);
+    let path = format!("/status/{}", ended.id());
+    assert_eq!(ask(&yard, &path, &[]).await.json()["state"], "queued");
+    yard.succeeded(ended.id(), 1.into(), &[]).await;
+    let first = ask(&yard, &path, &[]).await;
+    assert_eq!(
+        first.json()["state"],
+        "succeeded",
+        "and not what it was when it was last asked for"
+    );
+    let read = || yard.jobs_read.load(Ordering::SeqCst);
+    let before = read();
+    for path in [&path, &format!("/jobs/{}", ended.id()), &format!("{path}?wait=60")] {
+        let again = ask(&yard, path, &[]).await;
+        assert_eq!((&again.body, tag(&again)), (&first.body, tag(&first)));
+    }
+    assert_eq!(read(), before);
+    for _ in 0..2 {
+        ask(&yard, &format!("/status/{}", queued.id()), &[]).await;
+    }
+    assert_eq!(read(), before + 2);
+}
+
+#[tokio::test]
 async fn a_job_that_has_ended_is_not_waited_for() {
     let yard = Yard::new();
     let job = yard.job("a.txt", "content").await;

@@ -1,10 +1,13 @@
 //! What `script/bench uploads` measures with: a sender, a plain receiver, one core's SHA-256, a
-//! direct PUT to S3, the check of what was stored, and the table of it all; and `script/bench job`: who submits jobs.
+//! direct PUT to S3, the check of what was stored, and the table of it all; `script/bench job`: who submits jobs; and
+//! `script/bench rows`: who asks for them, and a server that has none.
 //!
 //! It shares no code with fileyard, so that a fault there is not measured as a virtue here.
 
+mod ask;
 mod check;
 mod data;
+mod hello;
 mod http;
 mod job;
 mod put;
@@ -40,6 +43,10 @@ enum Command {
     Check(check::Args),
     /// Sends jobs to servers and says when it knew that they had succeeded
     Job(job::Args),
+    /// Asks servers for what they have and says how many answers they give a second
+    Ask(ask::Args),
+    /// Answers every question in the same two words
+    Hello(hello::Args),
     /// Prints what was measured, and the ratios
     Table(table::Args),
 }
@@ -52,6 +59,8 @@ fn main() -> anyhow::Result<()> {
         Command::Put(args) => put::run(&args)?.to_string(),
         Command::Check(args) => check::run(&args)?,
         Command::Job(args) => job::run(&args)?,
+        Command::Ask(args) => ask::run(&args)?,
+        Command::Hello(args) => hello::run(&args)?,
         Command::Table(args) => table::run(&args)?,
     };
     writeln!(std::io::stdout(), "{said}")?;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -27,17 +28,21 @@ pub(crate) struct Stopwatch(Instant, f64);
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
-        Self(Instant::now(), cpu())
+        Self(Instant::now(), own_cpu())
     }
 
     pub(crate) fn stop(&self, requests: u64, bytes: u64) -> Run {
-        Run { took: self.0.elapsed(), requests, bytes, cpu: cpu() - self.1 }
+        Run { took: self.0.elapsed(), requests, bytes, cpu: own_cpu() - self.1 }
     }
 }
 
-/// Seconds of CPU that this process has used, all its threads together.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+fn own_cpu() -> f64 {
+    cpu(Path::new("/proc/self/stat"))
+}
+
+/// Seconds of CPU that a process has used, all its threads together, by its `stat` in /proc.
+pub(crate) fn cpu(stat: &Path) -> f64 {
+    let stat = std::fs::read_to_string(stat).unwrap_or_default();
     // After the name, which may have anything in it: utime and stime are the 12th and the 13th, in
     // ticks, of which Linux shows a hundred a second everywhere.
     let fields = stat.rsplit(')').next().unwrap_or_default();

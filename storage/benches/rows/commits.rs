@@ -1,0 +1,57 @@
+//! One row, durable, beside one block; then as many uploads as come at once.
+
+use std::{fmt::Write as _, fs::File, os::unix::fs::FileExt as _, path::Path, time::Instant};
+
+use fileyard_storage::{SqliteStore, upload::UploadStore as _};
+use futures::StreamExt as _;
+
+use crate::{life, median, timed, us};
+
+const AT_ONCE: [usize; 5] = [1, 8, 64, 256, 1024];
+/// In each round, of each.
+const COMMITS: usize = 20;
+
+pub(crate) async fn table(dir: &Path, rounds: usize) -> String {
+    let data = dir.join("commits");
+    std::fs::create_dir(&data).unwrap();
+    let store = SqliteStore::open(&data).unwrap();
+    let mut text = alone(&store, &File::create(dir.join("block")).unwrap(), rounds).await;
+    text += "\n| uploads at once | rows a second | of one's | rows in a commit |\n| --- | --- | --- | --- |\n";
+    let mut one = None;
+    for at_once in AT_ONCE {
+        let (before, from) = (store.counts(), Instant::now());
+        let uploads = rounds * COMMITS * at_once.min(64);
+        let all = futures::stream::iter(0..uploads).map(|_| life::submit(&store));
+        all.buffer_unordered(at_once).for_each(|_| async {}).await;
+        let (took, after) = (from.elapsed().as_secs_f64(), store.counts());
+        let rows = (after.commands - before.commands) as f64;
+        let (rate, together) = (rows / took, rows / (after.commits - before.commits) as f64);
+        let of_one = rate / *one.get_or_insert(rate);
+        writeln!(text, "| {at_once} | {rate:.0} | {of_one:.1} | {together:.1} |").unwrap();
+    }
+    text
+}
+
+async fn alone(store: &SqliteStore, block: &File, rounds: usize) -> String {
+    // The log of a database that is written to has its size already.
+    for _ in 0..1000 {
+        store.begin(life::upload()).await.unwrap();
+    }
+    let (mut blocks, mut rows) = (Vec::new(), Vec::new());
+    for _ in 0..rounds * COMMITS {
+        blocks.push(timed(async { sync(block) }).await.0);
+        rows.push(timed(async { store.begin(life::upload()).await.unwrap() }).await.0);
+    }
+    let (block, row) = (us(median(&blocks)), us(median(&rows)));
+    format!(
+        "| what | us | of fdatasync |\n| --- | --- | --- |\n\
+         | 4 KiB and fdatasync | {block:.0} | 1.00 |\n| one row, committed | {row:.0} | {:.2} |\n",
+        row / block,
+    )
+}
+
+/// The least that can be durable.
+fn sync(file: &File) {
+    file.write_all_at(&[7; 4096], 0).unwrap();
+    file.sync_data().unwrap();
+}

@@ -14,16 +14,22 @@ use fileyard_orchestrator::{
     change::{Changes, Told},
     contract::urls::{Key, Urls},
     disk::Disk,
-    engine::HostDirs,
+    engine::{HostDirs, oci},
     hint::Hints,
     intake::Intake,
     log::Logs,
 };
-use fileyard_storage::{Store, blob::BlobStore, clock::SystemClock, sqlite::SqliteStore};
+use fileyard_storage::{
+    Store,
+    blob::BlobStore,
+    clock::SystemClock,
+    sqlite::{DataLock, SqliteStore},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    task::spawn_blocking,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -36,13 +42,17 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs the service until it is told to stop.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
-    let rows = SqliteStore::open(&config.data)?;
+    let lock = DataLock::acquire(&config.data)?;
+    let blobs = BlobStore::open(&config.store, &config.data)?;
+    let (dirs, scratch) = (host_dirs(&config.data, &blobs), oci::containers(&config.data));
+    // Both to their end, also where one finds that nothing can come of it: what was begun is cleaned up.
+    let (rows, choice) =
+        tokio::join!(rows(lock, &blobs), engine::choose(&config, dirs.clone(), &scratch));
+    let rows = rows?;
     let database_failed = rows.failed();
     let changes = Changes::default();
     let store: Arc<dyn Store> = Arc::new(Told::new(rows, changes.clone()));
-    let blobs = BlobStore::open(&config.store, &config.data)?;
-    blobs.claim(store.install()).await?;
-    let engine = engine::open(&config, host_dirs(&config.data, &blobs), &*store).await?;
+    let engine = engine::open(&config, choice, dirs, &*store).await?;
     let clock = Arc::new(SystemClock);
     let hints = Hints::new();
     let disk = Disk::new(&config.data, config.min_free);
@@ -126,6 +136,13 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!("the store was still busy after {DRAIN:?}");
     }
     Ok(())
+}
+
+/// The rows, whose install the store is, or becomes.
+async fn rows(lock: DataLock, blobs: &BlobStore) -> anyhow::Result<SqliteStore> {
+    let rows = spawn_blocking(move || SqliteStore::open_locked(lock)).await??;
+    blobs.claim(rows.install()).await?;
+    Ok(rows)
 }
 
 fn host_dirs(data: &Path, blobs: &BlobStore) -> HostDirs {

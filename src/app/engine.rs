@@ -37,7 +37,14 @@ pub(crate) struct Choice {
 
 /// Looks which engine it is to be. Containers that show it are made below `scratch`, and removed.
 pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> Choice {
-    let mut choice = match config.engine.kind {
+    let wanted = config.engine.out_quota;
+    let (mut choice, trial) = tokio::join!(which(config, dirs, scratch), a_quota(wanted, scratch));
+    choice.judge(trial, wanted).await;
+    choice
+}
+
+async fn which(config: &Config, dirs: HostDirs, scratch: &Path) -> Choice {
+    match config.engine.kind {
         EngineKind::Oci => our_own(config, scratch).await,
         EngineKind::Docker => a_daemon(config, dirs).await,
         EngineKind::Auto => {
@@ -47,9 +54,15 @@ pub(crate) async fn choose(config: &Config, dirs: HostDirs, scratch: &Path) -> C
                 Some(lack) => rather(own, a_daemon(config, dirs).await, &lack),
             }
         }
-    };
-    choice.look_for_quotas(config.engine.out_quota, scratch).await;
-    choice
+    }
+}
+
+/// A quota to be looked at, whichever engine it will be.
+async fn a_quota(wanted: OutQuota, scratch: &Path) -> Result<Trial, String> {
+    match wanted {
+        OutQuota::None => Err("engine.out_quota is \"none\"".into()),
+        OutQuota::Auto | OutQuota::Ext4 => Trial::begin(scratch).await,
+    }
 }
 
 /// Docker where it can do more than our own, which lacks something. Of two that can do nothing it is
@@ -113,15 +126,15 @@ impl Choice {
     }
 
     /// Says what holds between two looks at `/out`, and why nothing does.
-    async fn look_for_quotas(&mut self, wanted: OutQuota, scratch: &Path) {
+    async fn judge(&mut self, trial: Result<Trial, String>, wanted: OutQuota) {
+        let found = match trial {
+            Ok(trial) => self.seen(trial).await,
+            Err(words) => Err(words),
+        };
         // What runs nothing needs none.
         if self.report.as_ref().is_ok_and(|report| !report.refusals.is_empty()) {
             return;
         }
-        let found = match wanted {
-            OutQuota::None => Err("engine.out_quota is \"none\"".into()),
-            OutQuota::Auto | OutQuota::Ext4 => self.try_a_quota(scratch).await,
-        };
         self.quotas = found.is_ok();
         match (&mut self.report, found, wanted) {
             (Err(_), Err(words), OutQuota::Auto) => {
@@ -142,8 +155,7 @@ impl Choice {
     }
 
     /// On Docker the daemon must see it too.
-    async fn try_a_quota(&self, scratch: &Path) -> Result<(), String> {
-        let trial = Trial::begin(scratch).await?;
+    async fn seen(&self, trial: Trial) -> Result<(), String> {
         let seen = match &self.docker {
             Some(docker) => docker.sees(&trial.file()).await,
             None => Ok(()),
@@ -168,11 +180,10 @@ impl Choice {
 /// What an earlier server left on the other engine is minded there.
 pub(super) async fn open(
     config: &Config,
+    choice: Choice,
     dirs: HostDirs,
     store: &dyn Store,
 ) -> anyhow::Result<Arc<dyn Engine>> {
-    let scratch = oci::containers(&config.data);
-    let choice = choose(config, dirs.clone(), &scratch).await;
     let Choice { embedded, docker, quotas, report } = choice;
     let dirs = dirs.with_quotas(quotas);
     match report {

@@ -1,5 +1,5 @@
 //! What `script/bench uploads` measures with: a sender, a plain receiver, one core's SHA-256, a
-//! direct PUT to S3, the check of what was stored, and the table of it all; `script/bench job`: who submits jobs; and
+//! direct PUT to S3, the check of what was stored, and the table of it all; `script/bench job`: who submits jobs, and who starts servers; and
 //! `script/bench rows`: who asks for them, and a server that has none.
 //!
 //! It shares no code with fileyard, so that a fault there is not measured as a virtue here.
@@ -15,6 +15,7 @@ mod recv;
 mod run;
 mod send;
 mod sha;
+mod start;
 mod table;
 mod wire;
 
@@ -47,6 +48,8 @@ enum Command {
     Ask(ask::Args),
     /// Answers every question in the same two words
     Hello(hello::Args),
+    /// Starts a server and says when it was ready, and what it holds
+    Start(start::Args),
     /// Prints what was measured, and the ratios
     Table(table::Args),
 }
@@ -61,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         Command::Job(args) => job::run(&args)?,
         Command::Ask(args) => ask::run(&args)?,
         Command::Hello(args) => hello::run(&args)?,
+        Command::Start(args) => start::run(&args)?,
         Command::Table(args) => table::run(&args)?,
     };
     writeln!(std::io::stdout(), "{said}")?;

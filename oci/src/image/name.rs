@@ -152,9 +152,10 @@ mod tests {
                 (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
                 (Ok(_), Err(why)) => prop_assert!(false, "{why}"),
                 (Err(why), Ok(theirs)) => {
-                    // It lets a path begin like a host, and a tag be of any alphabet.
+                    // It lets a path begin like a host, a host have what only paths may, and a tag be of any alphabet.
                     let path = theirs.repository().chars().any(char::is_uppercase);
-                    prop_assert!(path || !text.is_ascii(), "{why}");
+                    let host = theirs.registry().contains('_');
+                    prop_assert!(path || host || !text.is_ascii(), "{why}");
                 }
                 (Err(_), Err(_)) => {}
             }

@@ -19,17 +19,11 @@ use fileyard_orchestrator::{
     intake::Intake,
     log::Logs,
 };
-use fileyard_storage::{
-    Store,
-    blob::BlobStore,
-    clock::SystemClock,
-    sqlite::{DataLock, SqliteStore},
-};
+use fileyard_storage::{Store, blob::BlobStore, clock::SystemClock, sqlite::SqliteStore};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
-    task::spawn_blocking,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -42,13 +36,13 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs the service until it is told to stop.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
-    let lock = DataLock::acquire(&config.data)?;
+    let rows = SqliteStore::open(&config.data)?;
     let blobs = BlobStore::open(&config.store, &config.data)?;
     let (dirs, scratch) = (host_dirs(&config.data, &blobs), oci::containers(&config.data));
-    // Both to their end, also where one finds that nothing can come of it: what was begun is cleaned up.
-    let (rows, choice) =
-        tokio::join!(rows(lock, &blobs), engine::choose(&config, dirs.clone(), &scratch));
-    let rows = rows?;
+    // Both to their end, also where the store is another's: what was begun is cleaned up.
+    let (claimed, choice) =
+        tokio::join!(blobs.claim(rows.install()), engine::choose(&config, dirs.clone(), &scratch));
+    claimed?;
     let database_failed = rows.failed();
     let changes = Changes::default();
     let store: Arc<dyn Store> = Arc::new(Told::new(rows, changes.clone()));
@@ -136,13 +130,6 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!("the store was still busy after {DRAIN:?}");
     }
     Ok(())
-}
-
-/// The rows, whose install the store is, or becomes.
-async fn rows(lock: DataLock, blobs: &BlobStore) -> anyhow::Result<SqliteStore> {
-    let rows = spawn_blocking(move || SqliteStore::open_locked(lock)).await??;
-    blobs.claim(rows.install()).await?;
-    Ok(rows)
 }
 
 fn host_dirs(data: &Path, blobs: &BlobStore) -> HostDirs {

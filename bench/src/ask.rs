@@ -2,7 +2,12 @@
 //!
 //! Rounds go through all servers in turn. Who asks has the same machine, and takes the same of it each time.
 
-use std::{fmt::Write as _, path::PathBuf, time::Instant};
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
 
 use anyhow::{Context, ensure};
 
@@ -32,6 +37,8 @@ struct Server {
     stat: PathBuf,
     at: String,
     paths: Vec<String>,
+    /// How many it was asked for: each round goes on where the last one ended.
+    asked: AtomicUsize,
 }
 
 /// What one round was.
@@ -80,7 +87,7 @@ impl Server {
         let paths: Vec<_> = paths.lines().map(str::to_owned).collect();
         ensure!(!paths.is_empty(), "{file} is empty");
         let stat = PathBuf::from(format!("/proc/{pid}/stat"));
-        Ok(Self { name: name.clone(), stat, at: at.clone(), paths })
+        Ok(Self { name: name.clone(), stat, at: at.clone(), paths, asked: AtomicUsize::new(0) })
     }
 }
 
@@ -90,8 +97,9 @@ fn round(server: &Server, parallel: u64, requests: u64) -> anyhow::Result<Round>
         requests,
         parallel,
         || Wire::open(&server.at),
-        |wire, n| {
-            let path = &server.paths[usize::try_from(n)? % server.paths.len()];
+        |wire, _| {
+            let n = server.asked.fetch_add(1, Ordering::Relaxed);
+            let path = &server.paths[n % server.paths.len()];
             let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", server.at);
             wire.ask(head.as_bytes(), []).map(drop).with_context(|| server.name.clone())
         },

@@ -36,7 +36,7 @@ pub(crate) struct Args {
 /// One line of a table: what is called so, half ready after, from-to, all of its memory, and its own of that.
 pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     let mut times = Vec::new();
-    let mut held = (0.0, 0.0);
+    let mut held = Ok((0.0, 0.0));
     for round in 1..=args.rounds {
         let from = Instant::now();
         let mut server = Command::new(&args.command[0])
@@ -49,14 +49,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
         times.push(from.elapsed().as_secs_f64() * 1e3);
         if round == args.rounds && ready.is_ok() {
             thread::sleep(REST);
-            held = memory(server.id())?;
+            held = memory(server.id());
         }
         end(server)?;
         ready?;
     }
     times.sort_by(f64::total_cmp);
     let (least, half, most) = (times[0], times[times.len() / 2], times[times.len() - 1]);
-    let (all, own) = held;
+    let (all, own) = held?;
     Ok(format!("| {} | {half:.0} | {least:.0}-{most:.0} | {all:.1} | {own:.1} |", args.name))
 }
 

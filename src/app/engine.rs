@@ -133,6 +133,9 @@ impl Choice {
         };
         // What runs nothing needs none.
         if self.report.as_ref().is_ok_and(|report| !report.refusals.is_empty()) {
+            if let Err(words) = found {
+                tracing::debug!("a quota of /out was tried, too: {words}");
+            }
             return;
         }
         self.quotas = found.is_ok();

@@ -49,7 +49,7 @@ fn read(text: &str) -> Result<Reference, &'static str> {
         return Err("a tag has up to 128 letters, digits, _ . and -");
     }
     if !digest.is_none_or(is_digest) {
-        return Err("a digest is sha256: and 64 hexadecimal digits");
+        return Err("a digest is sha256: and 64 hexadecimal digits in lower case");
     }
     let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
     let official = registry == "docker.io" && !repository.contains('/');

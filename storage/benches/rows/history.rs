@@ -7,7 +7,7 @@ use fileyard_storage::{
     SqliteStore,
     id::{JobId, UploadId},
 };
-use rand::seq::IteratorRandom as _;
+use rand::seq::{IteratorRandom as _, SliceRandom as _};
 use rusqlite::Connection;
 
 use crate::life;
@@ -67,7 +67,8 @@ fn repeat(file: &Path, job: JobId, upload: UploadId, jobs: u64) -> Vec<JobId> {
         }
         id
     });
-    let some = ids.choose_multiple(&mut rand::rng(), ASKED);
+    let mut some = ids.choose_multiple(&mut rand::rng(), ASKED);
+    some.shuffle(&mut rand::rng());
     db.execute_batch("COMMIT; PRAGMA optimize").unwrap();
     some
 }

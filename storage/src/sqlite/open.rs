@@ -111,6 +111,8 @@ pub(super) fn readable(path: &Path) -> rusqlite::Result<Connection> {
 
 fn settle(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(Duration::from_secs(5))?;
+    // More than there are in all.
+    db.set_prepared_statement_cache_capacity(64);
     // An I/O error in a mapped page would be SIGBUS instead of an error.
     db.pragma_update(None, "mmap_size", 0)?;
     db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;

@@ -174,7 +174,7 @@ impl Loop {
             }
         }
         let Counts { commands, commits, most } = self.counts.now();
-        tracing::info!(commands, commits, most, "all rows are written");
+        tracing::info!(commands, commits, most, "the writer of rows ends");
     }
 
     /// What has queued, heartbeats first; `None` once nobody can queue anything more.

@@ -17,6 +17,7 @@ use fileyard_storage::{
     id::{AttemptNo, InstallId, JobId, UploadId},
     idempotency::{Idempotency, IdempotencyKey, IdempotencyStore, Settling},
     job::{Job, JobEvent, JobFilter, JobStore, Params, QueueQuery},
+    pruned::{Pruned, PrunedStore},
     upload::{Arrival, Upload, UploadEvent, UploadStore},
 };
 use tokio::sync::watch;
@@ -233,5 +234,21 @@ impl<S: Store> IdempotencyStore for Told<S> {
 
     async fn forget_keys(&self, before: Timestamp) -> Result<(), StoreError> {
         self.rows.forget_keys(before).await
+    }
+}
+
+/// A job that is pruned ended long ago: nobody waits for it.
+#[async_trait]
+impl<S: Store> PrunedStore for Told<S> {
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.rows.prune(before, limit).await
+    }
+
+    async fn pruned(&self, limit: usize) -> Result<Vec<Pruned>, StoreError> {
+        self.rows.pruned(limit).await
+    }
+
+    async fn forget_pruned(&self, jobs: Vec<JobId>) -> Result<(), StoreError> {
+        self.rows.forget_pruned(jobs).await
     }
 }

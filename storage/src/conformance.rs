@@ -8,6 +8,7 @@ pub(crate) mod claims;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod lists;
+pub(crate) mod pruned;
 pub(crate) mod sample;
 pub(crate) mod uploads;
 
@@ -65,6 +66,13 @@ macro_rules! store_conformance {
             attempts: what_a_program_gives_is_kept_and_ends_with_its_exit
             attempts: a_log_of_an_older_owner_is_refused
             attempts: multiparts_are_remembered_until_removal
+            pruned: an_ended_job_goes_with_all_that_is_its
+            pruned: what_has_not_ended_long_ago_stays
+            pruned: who_has_an_attempt_to_clean_up_stays_until_then
+            pruned: the_longest_ended_goes_first
+            pruned: an_input_goes_with_the_last_job_that_has_it
+            pruned: a_key_goes_with_the_first_of_its_jobs
+            pruned: a_rerun_and_its_pruning_at_once_leave_no_job_without_its_input
         }
     };
     (@tests $fresh:expr, $($file:ident : $check:ident)*) => {$(

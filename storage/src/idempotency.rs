@@ -4,6 +4,8 @@
 //! `claimed -> done`. A claim is made in the row of its request's first upload, before the first
 //! byte, and it is done in the transaction that makes the jobs. When any of its uploads is abandoned
 //! the claim goes with it, by whoever does that: a request that came to nothing has used no key.
+//! A key that is done goes with the first of its jobs that is pruned: without that there is no answer
+//! to give again.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -139,6 +141,12 @@ impl Idempotency {
     #[must_use]
     pub fn is_claimed_by(&self, request: ClaimId) -> bool {
         matches!(self.state, KeyState::Claimed { by } if by == request)
+    }
+
+    /// Whether its request has made this job, perhaps among others.
+    #[must_use]
+    pub fn made(&self, job: JobId) -> bool {
+        matches!(&self.state, KeyState::Done { jobs, .. } if jobs.contains(&job))
     }
 }
 

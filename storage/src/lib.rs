@@ -14,6 +14,7 @@ pub mod id;
 pub mod idempotency;
 pub mod job;
 pub mod memory;
+pub mod pruned;
 pub mod sqlite;
 pub mod upload;
 
@@ -27,7 +28,11 @@ pub use sqlite::SqliteStore;
 /// so that one transaction may touch several.
 #[async_trait::async_trait]
 pub trait Store:
-    job::JobStore + upload::UploadStore + attempt::AttemptStore + idempotency::IdempotencyStore
+    job::JobStore
+    + upload::UploadStore
+    + attempt::AttemptStore
+    + idempotency::IdempotencyStore
+    + pruned::PrunedStore
 {
     /// Whose rows these are: drawn once, when the database was made.
     fn install(&self) -> id::InstallId;

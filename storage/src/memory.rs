@@ -6,6 +6,7 @@
 mod attempt;
 mod idempotency;
 mod job;
+mod pruned;
 mod upload;
 
 use std::{
@@ -21,6 +22,7 @@ use crate::{
     id::{AttemptNo, InstallId, JobId, UploadId},
     idempotency::{Idempotency, IdempotencyKey},
     job::Job,
+    pruned::Pruned,
     upload::Upload,
 };
 
@@ -38,6 +40,7 @@ struct Tables {
     uploads: BTreeMap<UploadId, Upload>,
     attempts: BTreeMap<(JobId, AttemptNo), Attempt>,
     keys: BTreeMap<IdempotencyKey, Idempotency>,
+    pruned: BTreeMap<JobId, Pruned>,
 }
 
 impl MemoryStore {

@@ -13,6 +13,7 @@ mod idempotency;
 mod job;
 mod lock;
 mod open;
+mod pruned;
 mod readers;
 mod upload;
 mod writer;

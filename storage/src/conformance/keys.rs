@@ -15,15 +15,15 @@ fn key(text: &str, route: Route) -> IdempotencyKey {
     IdempotencyKey { tenant: Tenant::default(), route, key: text.parse().unwrap() }
 }
 
-fn claim(text: &str) -> Claim {
+pub(super) fn claim(text: &str) -> Claim {
     Claim { key: key(text, Route::Raw), by: ClaimId::new() }
 }
 
-fn claiming(claim: &Claim) -> Upload {
+pub(super) fn claiming(claim: &Claim) -> Upload {
     Upload { claim: Some(claim.clone()), ..upload() }
 }
 
-fn settling(claim: &Claim) -> Option<Settling> {
+pub(super) fn settling(claim: &Claim) -> Option<Settling> {
     let (fingerprint, shortcut) = (Digest([1; 32]), Some(Digest([2; 32])));
     Some(Settling { claim: claim.clone(), fingerprint, shortcut })
 }

@@ -32,13 +32,15 @@ pub(super) fn all<T: DeserializeOwned>(
     found.map(|row| read(row?)).collect()
 }
 
-/// As [`all`], but no more once these are of so many bytes: a row is held many times its size when
-/// it is read.
-pub(super) fn up_to<T: DeserializeOwned>(
+/// How much of documents a page has, beside one that is larger by itself.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// As [`all`], but no more once these are of so many bytes as a page has: a row is held many times
+/// its size when it is read.
+pub(super) fn page<T: DeserializeOwned>(
     db: &Connection,
     sql: &str,
     params: impl Params,
-    bytes: usize,
 ) -> Result<Vec<T>, StoreError> {
     let mut sql = db.prepare_cached(sql)?;
     let (mut found, mut size) = (Vec::new(), 0);
@@ -46,7 +48,7 @@ pub(super) fn up_to<T: DeserializeOwned>(
         let row = row?;
         size += row.1.len();
         found.push(read(row)?);
-        if size > bytes {
+        if size > PAGE_BYTES {
             break;
         }
     }

@@ -7,6 +7,7 @@ use super::{SqliteStore, doc, writer::Turn};
 use crate::{
     StoreError,
     clock::Timestamp,
+    id::JobId,
     idempotency::{Claim, Idempotency, IdempotencyKey, IdempotencyStore, Settling},
     upload::Arrival,
 };
@@ -60,10 +61,23 @@ pub(super) fn settle(
 
 /// The end of a claim that came to nothing, in the transaction that abandons an upload of it.
 pub(super) fn free(db: &Connection, claim: &Claim) -> Result<(), StoreError> {
-    if load(db, &claim.key)?.is_some_and(|row| row.is_claimed_by(claim.by)) {
-        let (text, route) = columns(&claim.key);
+    delete_if(db, &claim.key, |row| row.is_claimed_by(claim.by))
+}
+
+/// The end of a key whose request made this job, in the transaction that prunes the job.
+pub(super) fn prune(db: &Connection, key: &IdempotencyKey, job: JobId) -> Result<(), StoreError> {
+    delete_if(db, key, |row| row.made(job))
+}
+
+fn delete_if(
+    db: &Connection,
+    key: &IdempotencyKey,
+    ends: impl FnOnce(&Idempotency) -> bool,
+) -> Result<(), StoreError> {
+    if load(db, key)?.is_some_and(|row| ends(&row)) {
+        let (text, route) = columns(key);
         db.prepare_cached("DELETE FROM idempotency WHERE key = ?1 AND route = ?2 AND tenant = ?3")?
-            .execute(params![text, route, claim.key.tenant.as_str()])?;
+            .execute(params![text, route, key.tenant.as_str()])?;
     }
     Ok(())
 }

@@ -24,9 +24,7 @@ impl JobStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Job>, StoreError> {
         let (sql, values) = page(filter, before, limit);
-        self.readers
-            .read(move |db| doc::up_to(db, &sql, params_from_iter(values), PAGE_BYTES))
-            .await
+        self.readers.read(move |db| doc::page(db, &sql, params_from_iter(values))).await
     }
 
     async fn apply(&self, id: JobId, event: JobEvent, now: Timestamp) -> Result<Job, StoreError> {
@@ -96,9 +94,6 @@ pub(super) const WAITING: &str = "
     WHERE state = 'queued' AND since < ?1 ORDER BY since, id LIMIT ?2";
 
 pub(super) const RUNNING: &str = "SELECT id, doc FROM jobs WHERE state = 'running' ORDER BY id";
-
-/// How much of documents a page of a list has, beside one that is larger by itself.
-const PAGE_BYTES: usize = 4 << 20;
 
 /// A page of a list: its SQL, of which there are 16 kinds, and its values.
 pub(super) fn page(

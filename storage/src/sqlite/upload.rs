@@ -119,6 +119,6 @@ fn known(db: &Connection, id: UploadId) -> Result<Upload, StoreError> {
     load(db, id)?.ok_or_else(|| StoreError::NotFound(format!("upload {id}")))
 }
 
-fn load(db: &Connection, id: UploadId) -> Result<Option<Upload>, StoreError> {
+pub(super) fn load(db: &Connection, id: UploadId) -> Result<Option<Upload>, StoreError> {
     doc::one(db, "SELECT id, doc FROM uploads WHERE id = ?1", [id.to_string()])
 }

@@ -4,10 +4,12 @@ use rusqlite::Connection;
 
 use crate::{
     Store,
-    conformance::sample::{T0, arrival, claim, upload},
+    attempt::{AttemptEvent, AttemptStore},
+    conformance::sample::{FIRST, T0, arrival, claim, t, upload},
     id::{ClaimId, JobId, Tenant},
     idempotency::{Claim, IdempotencyKey, IdempotencyStore, Route},
     job::{JobEvent, JobStore, WaitingFor},
+    pruned::PrunedStore,
     sqlite::SqliteStore,
     upload::{Upload, UploadEvent, UploadStore},
 };
@@ -40,4 +42,9 @@ async fn from_the_first_version() {
     store.begin(new.clone()).await.unwrap();
     assert!(store.key(&key).await.unwrap().is_some());
     store.complete(vec![arrival(&new, "mp4")], None, T0).await.unwrap();
+    // A job of then goes as one of now does.
+    store.apply(id, JobEvent::Cancel, T0).await.unwrap();
+    store.apply_to_attempt(id, FIRST, AttemptEvent::Remove).await.unwrap();
+    assert_eq!(store.prune(t(1), 10).await.unwrap(), 1);
+    assert_eq!(store.pruned(10).await.unwrap()[0].blobs, [job.asked.input.key]);
 }

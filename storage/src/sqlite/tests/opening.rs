@@ -77,7 +77,7 @@ fn a_newer_schema_is_refused() {
     db.execute(newer, []).unwrap();
     drop(db);
     let error = SqliteStore::open(data.path()).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 999, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 999, known: 3, .. }), "{error:?}");
     assert!(error.to_string().contains("written by a newer one"), "{error}");
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params_from_iter, types::Value};
 use crate::{
     id::{BatchId, JobId},
     job::{JobFilter, StateName},
-    sqlite::{attempt, idempotency, job, open, upload},
+    sqlite::{attempt, idempotency, job, open, pruned, upload},
 };
 
 fn plan(db: &Connection, sql: &str, values: Vec<Value>) -> String {
@@ -28,6 +28,9 @@ fn no_query_scans_a_table_or_sorts() {
         ("key", plan(&db, idempotency::ONE, nulls(3))),
         ("forget keys", plan(&db, idempotency::FORGET, nulls(1))),
         ("unremoved", plan(&db, attempt::UNREMOVED, nulls(0))),
+        ("ended", plan(&db, pruned::ENDED, nulls(2))),
+        ("shared", plan(&db, pruned::SHARED, nulls(2))),
+        ("pruned", plan(&db, pruned::PRUNED, nulls(1))),
     ];
     for mask in 0..16_u8 {
         let on = |bit: u8| mask & (1 << bit) != 0;

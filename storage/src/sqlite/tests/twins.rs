@@ -28,6 +28,8 @@ enum Command {
     Forget,
     ForgetKeys,
     Retry,
+    Prune,
+    ForgetPruned,
     Job(JobEvent),
     Attempt(AttemptNo, AttemptEvent),
 }
@@ -81,6 +83,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => Just(Command::Forget),
         1 => Just(Command::ForgetKeys),
         2 => Just(Command::Retry),
+        2 => Just(Command::Prune),
+        1 => Just(Command::ForgetPruned),
         16 => of_job.prop_map(Command::Job),
         3 => (1..3_u32, of_attempt).prop_map(|(no, event)| Command::Attempt(AttemptNo(no), event)),
     ]
@@ -136,6 +140,8 @@ async fn answer(
         }
         Command::ForgetKeys => said(&store.forget_keys(now).await),
         Command::Retry => said(&store.retry(upload.job, again(at), Params::new(), now).await),
+        Command::Prune => said(&store.prune(now, 2).await),
+        Command::ForgetPruned => said(&store.forget_pruned(vec![upload.job]).await),
         Command::Forget => said(&store.forget_upload(upload.id).await),
         Command::Job(event) => said(&store.apply(upload.job, event, now).await),
         Command::Attempt(no, event) => said(&store.apply_to_attempt(upload.job, no, event).await),
@@ -151,6 +157,7 @@ async fn everything(store: &impl Store, pool: &[Upload], now: Timestamp) -> Vec<
         said(&store.unremoved().await),
         said(&store.waiting_since(now, 3).await),
         said(&store.key(&key()).await),
+        said(&store.pruned(9).await),
     ];
     for at in 0..POOL {
         all.push(said(&store.job(again(at)).await));

@@ -1,0 +1,71 @@
+//! Pruned jobs in memory.
+
+use async_trait::async_trait;
+
+use super::{MemoryStore, Tables};
+use crate::{
+    StoreError,
+    attempt::{Attempt, AttemptState},
+    clock::Timestamp,
+    id::{AttemptNo, JobId},
+    job::Job,
+    pruned::{Pruned, PrunedStore},
+};
+
+#[async_trait]
+impl PrunedStore for MemoryStore {
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let mut tables = self.tables();
+        let mut ended = tables.ended(before);
+        ended.truncate(limit);
+        ended.iter().for_each(|job| tables.prune(job));
+        Ok(ended.len())
+    }
+
+    async fn pruned(&self, limit: usize) -> Result<Vec<Pruned>, StoreError> {
+        Ok(self.tables().pruned.values().take(limit).cloned().collect())
+    }
+
+    async fn forget_pruned(&self, jobs: Vec<JobId>) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        jobs.iter().for_each(|job| drop(tables.pruned.remove(job)));
+        Ok(())
+    }
+}
+
+impl Tables {
+    /// What ended before then and has nothing left to clean up, the longest ended first.
+    fn ended(&self, before: Timestamp) -> Vec<Job> {
+        let removed = |it: &Attempt| matches!(it.state, AttemptState::Removed { .. });
+        let mut ended: Vec<_> = self
+            .jobs
+            .values()
+            .filter_map(|job| Some((job.finished_at.filter(|at| *at < before)?, job)))
+            .filter(|(_, job)| self.attempts_of(job.id()).all(removed))
+            .collect();
+        ended.sort_by_key(|(at, _)| *at);
+        ended.into_iter().map(|(_, job)| job.clone()).collect()
+    }
+
+    fn prune(&mut self, job: &Job) {
+        let (id, upload) = (job.id(), job.asked.upload);
+        let attempts: Vec<_> = self.attempts_of(id).cloned().collect();
+        let shared = self.jobs.values().any(|it| it.id() != id && it.asked.upload == upload);
+        if let Some(claim) = self.uploads.get(&upload).and_then(|upload| upload.claim.as_ref())
+            && self.keys.get(&claim.key).is_some_and(|row| row.made(id))
+        {
+            self.keys.remove(&claim.key);
+        }
+        if !shared {
+            self.uploads.remove(&upload);
+        }
+        self.attempts.retain(|(of, _), _| *of != id);
+        self.jobs.remove(&id);
+        self.pruned.insert(id, Pruned::new(job, &attempts, shared));
+    }
+
+    fn attempts_of(&self, job: JobId) -> impl Iterator<Item = &Attempt> {
+        let all = (job, AttemptNo(0))..=(job, AttemptNo(u32::MAX));
+        self.attempts.range(all).map(|(_, attempt)| attempt)
+    }
+}

@@ -29,7 +29,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::health::Checks;
-use crate::config::Config;
+use crate::config::{Config, show_duration};
 
 /// How long what is under way may take to end after the first signal.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -79,6 +79,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         disk: disk.clone(),
         concurrency: config.concurrency,
         queue_timeout: config.queue_timeout,
+        keep_jobs: config.keep_jobs,
         urls: Some(Urls {
             port: config.urls.port,
             key: Key::load(&config.data)?,
@@ -95,6 +96,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         blobs: blobs.clone(),
         logs: Arc::new(logs),
         health: Arc::new(health),
+        keep_jobs: config.keep_jobs,
         clock,
         public_url: config.http.public_url.clone(),
         access: config.http.access.clone(),
@@ -152,6 +154,10 @@ fn announce(config: &Config, listener: &TcpListener) -> anyhow::Result<()> {
     tracing::info!(data = %config.data.display(), "fileyard is at http://{address}/");
     if let Some(warning) = config.http.warning() {
         tracing::warn!("{warning}");
+    }
+    if let Some(kept) = config.keep_jobs {
+        let kept = show_duration(kept);
+        tracing::info!("jobs go {kept} after they end, with their files (retention.jobs)");
     }
     if config.processors.all.is_empty() {
         tracing::warn!(

@@ -26,7 +26,10 @@ use fileyard_orchestrator::{
 };
 use fileyard_storage::{attempt::Contract, blob::BlobConfig};
 
-pub(crate) use self::{http::HttpConfig, units::show_size};
+pub(crate) use self::{
+    http::HttpConfig,
+    units::{show_duration, show_size},
+};
 use self::{
     section::{Findings, Section},
     tree::{Table, Value},
@@ -53,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) uploads: UploadLimits,
     pub(crate) engine: EngineConfig,
     pub(crate) urls: UrlsConfig,
+    /// How long a job is kept once it has ended; for ever where there is none.
+    pub(crate) keep_jobs: Option<Duration>,
     pub(crate) processors: Processors,
 }
 
@@ -252,6 +257,7 @@ fn everything(root: Section<'_>, environment: &[(OsString, OsString)]) -> Config
         store,
         uploads,
         urls: concerns::urls(root.section("urls")),
+        keep_jobs: concerns::retention(root.section("retention")),
         processors: processors::read(&root, &default, &engine.docker_host),
         engine,
     };

@@ -33,7 +33,7 @@ mod views;
 mod wait;
 mod watch;
 
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use fileyard_orchestrator::{change::Changes, intake::Intake, log::Logs};
 use fileyard_storage::{Store, blob::BlobStore, clock::Clock};
@@ -48,7 +48,13 @@ pub use self::{
     page::FIRST_PROCESSOR,
     router::router,
 };
-use self::{access::Door, health::Checked, urls::Urls, views::Views, watch::Watches};
+use self::{
+    access::Door,
+    health::Checked,
+    urls::Urls,
+    views::{Kept, Views},
+    watch::Watches,
+};
 
 /// What the routes stand on.
 #[derive(Clone)]
@@ -65,6 +71,8 @@ pub struct Services {
     pub logs: Arc<Logs>,
     /// How all of it is.
     pub health: Arc<dyn Health>,
+    /// How long a job is kept once it has ended, if not for ever.
+    pub keep_jobs: Option<Duration>,
     /// What pages measure a running job's time by.
     pub clock: Arc<dyn Clock>,
     /// Where clients find this server; addresses are path-absolute without it.
@@ -99,7 +107,8 @@ pub(crate) struct Shared {
 impl App {
     fn new(services: Services) -> Self {
         let urls = Urls::api(services.public_url.as_ref());
-        let views = Arc::new(Views::new(Arc::clone(&services.store), urls.clone()));
+        let kept = Kept { jobs: services.keep_jobs, clock: Arc::clone(&services.clock) };
+        let views = Arc::new(Views::new(Arc::clone(&services.store), urls.clone(), kept));
         Self(Arc::new(Shared {
             watches: Watches::new(Arc::clone(&views), services.changes, services.stop.clone()),
             views,

@@ -31,7 +31,7 @@ pub(crate) async fn show(
     // A page is never known: it shows more than the job's row.
     let has_one = !html && headers.contains_key(header::IF_NONE_MATCH);
     let until = Instant::now() + wait.duration();
-    let enough = |view: &View| view.ended || (has_one && !view.is_known(&headers));
+    let enough = |view: &View| view.has_ended() || (has_one && !view.is_known(&headers));
     let view = app.watches.wait(id, until, enough).await?.ok_or_else(|| unknown(id))?;
     let mut response = match html {
         true => page::job(&app, &app.job(id).await?).await?,

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use fileyard_storage::job::Job;
+use fileyard_storage::{clock::Timestamp, job::Job};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
@@ -18,8 +18,8 @@ use crate::{
 pub(crate) struct View {
     body: Bytes,
     etag: HeaderValue,
-    /// Nothing of it changes any more.
-    pub(crate) ended: bool,
+    /// When it ended: nothing of it changes any more.
+    pub(crate) ended_at: Option<Timestamp>,
 }
 
 impl View {
@@ -34,7 +34,13 @@ impl View {
         let etag = HeaderValue::try_from(format!("\"{etag}\"")).expect("digits are a header");
         // No larger than it is: it may be kept.
         let body = body.into_boxed_slice().into();
-        Ok(Self { body, etag, ended: job.state.is_terminal() })
+        Ok(Self { body, etag, ended_at: job.finished_at })
+    }
+
+    /// Whether nothing of it changes any more.
+    #[must_use]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended_at.is_some()
     }
 
     /// How much memory it takes, about.

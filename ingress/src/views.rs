@@ -1,9 +1,9 @@
 //! Jobs as clients are sent them. What has ended never changes again: it is read and rendered once, and kept as
-//! long as there is room.
+//! long as there is room, and the job is sure to be there.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use fileyard_storage::{Store, id::JobId};
+use fileyard_storage::{Store, clock::Clock, id::JobId};
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{error::Problem, urls::Urls, view::View};
@@ -17,7 +17,22 @@ const USUAL: u64 = 2 << 10;
 pub(crate) struct Views {
     store: Arc<dyn Store>,
     urls: Urls,
+    kept: Kept,
     ended: Cache<JobId, Arc<View>, Size>,
+}
+
+/// For how long a job that has ended is sure to be there.
+pub(crate) struct Kept {
+    /// For ever, where this is none.
+    pub(crate) jobs: Option<Duration>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Kept {
+    fn is_over(&self, view: &View) -> bool {
+        let ended = view.ended_at.zip(self.jobs);
+        ended.is_some_and(|(ended_at, kept)| self.clock.now().since(ended_at) >= kept)
+    }
 }
 
 /// What a view takes of the room.
@@ -31,19 +46,20 @@ impl Weighter<JobId, Arc<View>> for Size {
 }
 
 impl Views {
-    pub(crate) fn new(store: Arc<dyn Store>, urls: Urls) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, urls: Urls, kept: Kept) -> Self {
         let usual = usize::try_from(ROOM / USUAL).unwrap_or(usize::MAX);
-        Self { store, urls, ended: Cache::with_weighter(usual, ROOM, Size) }
+        Self { store, urls, kept, ended: Cache::with_weighter(usual, ROOM, Size) }
     }
 
     /// One job, where there is one.
     pub(crate) async fn of(&self, id: JobId) -> Result<Option<Arc<View>>, Problem> {
-        if let Some(view) = self.ended.get(&id) {
+        // Once it may be pruned its row is asked, for as long as there is one.
+        if let Some(view) = self.ended.get(&id).filter(|view| !self.kept.is_over(view)) {
             return Ok(Some(view));
         }
         let Some(job) = self.store.job(id).await? else { return Ok(None) };
         let view = Arc::new(View::new(&job, &self.urls)?);
-        if view.ended {
+        if view.has_ended() {
             self.ended.insert(id, Arc::clone(&view));
         }
         Ok(Some(view))

@@ -143,14 +143,14 @@ mod tests {
     use fileyard_storage::{
         MemoryStore,
         blob::{BlobKey, Digest},
-        clock::Timestamp,
+        clock::{ManualClock, Timestamp},
         id::{InstallId, Tenant, UploadId},
         job::{Input, JobEvent, JobStore, NewJob, Params},
         upload::{Arrival, Upload, UploadState, UploadStore},
     };
 
     use super::*;
-    use crate::urls::Urls;
+    use crate::{urls::Urls, views::Kept};
 
     const NOW: Timestamp = Timestamp(0);
 
@@ -189,9 +189,10 @@ mod tests {
     async fn a_change_that_nobody_told_of_is_found() {
         let store = MemoryStore::new(InstallId::new());
         let id = job(&store).await;
+        let kept = Kept { jobs: None, clock: Arc::new(ManualClock::at(NOW)) };
         // Its ears are nobody's: as if another process wrote.
         let mut watches = Watches::new(
-            Arc::new(Views::new(Arc::new(store.clone()), Urls::api(None))),
+            Arc::new(Views::new(Arc::new(store.clone()), Urls::api(None), kept)),
             Changes::default(),
             CancellationToken::new(),
         );
@@ -201,8 +202,8 @@ mod tests {
             tokio::task::yield_now().await;
             store.apply(id, JobEvent::Cancel, NOW).await.unwrap();
         };
-        let (view, ()) = tokio::join!(watches.wait(id, until, |view| view.ended), story);
-        assert!(view.unwrap().unwrap().ended);
+        let (view, ()) = tokio::join!(watches.wait(id, until, View::has_ended), story);
+        assert!(view.unwrap().unwrap().has_ended());
         assert!(watches.all.lock().is_empty(), "it is gone with its last waiter");
     }
 }

@@ -299,6 +299,7 @@ impl Intake {
                 Ok(job)
             }
             Err(StoreError::Refused(_)) => Err(not_ended()),
+            Err(StoreError::NotFound(_)) => Err(IntakeError::UnknownJob(id)),
             Err(error) => Err(error.into()),
         }
     }

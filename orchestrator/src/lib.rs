@@ -15,6 +15,7 @@ pub mod intake;
 pub mod log;
 mod owner;
 pub mod processor;
+mod prune;
 mod reconcile;
 mod settle;
 mod slots;
@@ -86,6 +87,8 @@ pub struct Parts {
     pub concurrency: usize,
     /// How long a job may be queued, if not for ever.
     pub queue_timeout: Option<Duration>,
+    /// How long a job is kept once it has ended, if not for ever.
+    pub keep_jobs: Option<Duration>,
     /// What the `urls` contract stands on, where it is offered.
     pub urls: Option<Urls>,
 }
@@ -157,12 +160,21 @@ impl Orchestrator {
         self.0.dispatch().await
     }
 
+    /// One pass over what ended long enough ago: it goes, with all that is stored for it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the rows can not be read or changed; the next pass goes on.
+    pub async fn prune(&self) -> Result<(), StoreError> {
+        self.0.prune().await
+    }
+
     /// Ticks until `stop` is cancelled, then drains: tasks that only wait for a container let it
     /// go on running for the next start; what is being stored or removed has `drain` to end.
     pub async fn run(&self, intake: &intake::Intake, stop: CancellationToken, drain: Duration) {
         let watching = tokio::spawn(Arc::clone(&self.0).watch_engine());
-        // Apart from this loop: a store that is away makes a sweep long, and jobs do not wait.
+        // Apart from this loop: a store that is away makes these long, and jobs do not wait.
         let sweeping = tokio::spawn(sweep(intake.clone()));
+        let pruning = tokio::spawn(prune(self.clone()));
         // First of all: what runs already has its slots, and an engine that is away is known to be,
         // before anything is claimed or fetched.
         said(self.0.reconcile().await);
@@ -201,6 +213,7 @@ impl Orchestrator {
         }
         watching.abort();
         sweeping.abort();
+        pruning.abort();
         self.0.stopping.cancel();
         self.0.tasks.close();
         if timeout(drain, self.0.tasks.wait()).await.is_err() {
@@ -230,6 +243,18 @@ async fn sweep(intake: intake::Intake) {
         every.tick().await;
         if let Err(error) = intake.sweep().await {
             tracing::error!(%error, "a sweep over the uploads failed; the next one tries again");
+        }
+    }
+}
+
+/// Prunes for as long as it is let. Every step may be broken off and repeated.
+async fn prune(orchestrator: Orchestrator) {
+    let mut every = tokio::time::interval(prune::every(orchestrator.0.parts.keep_jobs));
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if let Err(error) = orchestrator.prune().await {
+            tracing::error!(%error, "could not prune what ended long ago; the next pass tries again");
         }
     }
 }

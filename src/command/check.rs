@@ -24,7 +24,7 @@ use serde::Serialize;
 use super::{ConfigArgs, say, show::plain};
 use crate::{
     app::engine::{Choice, choose},
-    config::Config,
+    config::{Config, show_duration},
     failure::Failure,
 };
 
@@ -101,12 +101,13 @@ fn config_in_words(config: &Config) -> String {
     let processors = &config.processors;
     let names: Vec<&str> = processors.all.keys().map(|name| name.as_str()).collect();
     let default = processors.default.as_ref().map(|name| format!(", {name} by default"));
-    match names.as_slice() {
-        [] => format!("{file}; no processor yet: add [processors.NAME] with an image"),
-        names => {
-            format!("{file}; processors: {}{}", names.join(", "), default.unwrap_or_default())
-        }
-    }
+    let processors = match names.as_slice() {
+        [] => "no processor yet: add [processors.NAME] with an image".into(),
+        names => format!("processors: {}{}", names.join(", "), default.unwrap_or_default()),
+    };
+    let kept = config.keep_jobs.map(show_duration);
+    let kept = kept.map(|kept| format!("; jobs go {kept} after they end, with their files"));
+    format!("{file}; {processors}{}", kept.unwrap_or_default())
 }
 
 fn data(config: &Config, report: &mut Report, take_over: bool) -> Data {

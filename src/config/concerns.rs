@@ -1,6 +1,6 @@
 //! The sections that are no processors, each read into its own struct.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
 use fileyard_oci::image::is_registry;
 use fileyard_orchestrator::{
@@ -130,6 +130,21 @@ pub(super) fn database(section: Section<'_>) {
         "this version of fileyard has no other database than SQLite in `data` yet; leave it empty",
     );
     section.finish();
+}
+
+/// How long a job is kept once it has ended; for ever where there is none.
+pub(super) fn retention(section: Section<'_>) -> Option<Duration> {
+    let jobs = section.optional_duration("jobs");
+    if jobs.is_some_and(|jobs| jobs < Duration::from_secs(1)) {
+        section.refuse(
+            "jobs",
+            "must be at least \"1s\": who asked for a job is to see how it ended; \"\" keeps jobs \
+             for ever"
+                .into(),
+        );
+    }
+    section.finish();
+    jobs
 }
 
 pub(super) fn urls(section: Section<'_>) -> UrlsConfig {

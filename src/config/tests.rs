@@ -39,6 +39,7 @@ fn nothing_written_is_the_defaults() {
     assert_eq!((config.uploads.max_size, config.uploads.max_files), (10 << 30, 100));
     assert!(config.concurrency >= 2);
     assert_eq!(config.queue_timeout, None);
+    assert_eq!(config.keep_jobs, None);
     assert!(config.processors.all.is_empty() && config.processors.default.is_none());
 }
 
@@ -137,6 +138,8 @@ fn wrong_keys_and_values_are_told_with_what_was_meant() {
         "concurrency = '2'",
         "min_free = '1GB'",
         "queue_timeout = '5 minutes'",
+        "retention.jobs = '0s'",
+        "retention.jobs = '30 days'",
         "default_processor = 'mp5'\n[processors.mp4]\nimage = 'x'\n[processors.b]\nimage = 'x'",
         "[http]\nlisten = '8787'",
         "[http]\npublic_url = 'files.example.org'",

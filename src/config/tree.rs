@@ -13,8 +13,8 @@ use toml::{
 use super::Problem;
 
 /// The sections of the config: an environment name whose first part is one of them is an override.
-pub(super) const SECTIONS: [&str; 7] =
-    ["http", "store", "database", "uploads", "engine", "urls", "processors"];
+pub(super) const SECTIONS: [&str; 8] =
+    ["http", "store", "database", "uploads", "retention", "engine", "urls", "processors"];
 /// The keys outside any section: each is an environment name of its own.
 pub(super) const TOP_LEVEL: [&str; 5] =
     ["data", "concurrency", "min_free", "default_processor", "queue_timeout"];

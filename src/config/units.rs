@@ -73,6 +73,20 @@ pub(crate) fn show_size(bytes: u64) -> String {
     }
 }
 
+/// A time for a person, as it may be written: `1h30m`.
+pub(crate) fn show_duration(time: Duration) -> String {
+    let mut millis = time.as_millis();
+    let mut shown = String::new();
+    for (unit, factor) in TIMES {
+        let number = millis / u128::from(factor);
+        millis %= u128::from(factor);
+        if number > 0 {
+            shown.push_str(&format!("{number}{unit}"));
+        }
+    }
+    if shown.is_empty() { "0s".into() } else { shown }
+}
+
 #[cfg(test)]
 mod tests {
     //! Good and bad spellings.
@@ -116,6 +130,14 @@ mod tests {
             assert!(duration(text).unwrap_err().contains("is not a duration"), "{text}");
         }
         assert!(duration("99999999999999999d").unwrap_err().contains("more than there can be"));
+    }
+
+    #[test]
+    fn durations_for_a_person() {
+        for text in ["0s", "500ms", "1h30m", "2d", "1d1h1m1s1ms"] {
+            assert_eq!(show_duration(duration(text).unwrap()), text);
+        }
+        assert_eq!(show_duration(Duration::from_secs(90)), "1m30s");
     }
 
     #[test]

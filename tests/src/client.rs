@@ -158,6 +158,11 @@ impl Api {
     pub async fn cancel(&self, id: &str) -> Answer {
         self.must(self.request(Method::POST, &format!("/jobs/{id}/cancel"))).await
     }
+
+    /// `POST /jobs/{id}/retry`.
+    pub async fn retry(&self, id: &str) -> Answer {
+        self.must(self.request(Method::POST, &format!("/jobs/{id}/retry"))).await
+    }
 }
 
 /// Whether nothing more can happen to this job.

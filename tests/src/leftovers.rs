@@ -103,6 +103,7 @@ fn row_violations(rows: &Rows) -> Vec<String> {
             wrong.push(format!("attempt {} of {} is {state}", attempt["no"], attempt["job"]));
         }
     }
+    wrong.extend(rows.pruned.iter().map(|it| format!("files of job {} are to go", it["job"])));
     wrong
 }
 

@@ -16,6 +16,8 @@ pub struct Rows {
     pub jobs: Vec<Value>,
     /// Every attempt.
     pub attempts: Vec<Value>,
+    /// What is left of pruned jobs.
+    pub pruned: Vec<Value>,
 }
 
 impl Rows {
@@ -38,7 +40,13 @@ impl Rows {
             let docs = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
             docs.map(|doc| serde_json::from_str(&doc.unwrap()).unwrap()).collect()
         };
-        Self { install, uploads: all("uploads"), jobs: all("jobs"), attempts: all("attempts") }
+        Self {
+            install,
+            uploads: all("uploads"),
+            jobs: all("jobs"),
+            attempts: all("attempts"),
+            pruned: all("pruned"),
+        }
     }
 
     /// The path of every blob that a row names, below the store's prefix, its marker with them.

@@ -13,6 +13,7 @@ use fileyard_storage::{
     id::{AttemptNo, InstallId, JobId, UploadId},
     idempotency::{Idempotency, IdempotencyKey, IdempotencyStore, Settling},
     job::{Job, JobEvent, JobFilter, JobStore, Params, QueueQuery},
+    pruned::{Pruned, PrunedStore},
     upload::{Arrival, Upload, UploadEvent, UploadStore},
 };
 
@@ -154,5 +155,20 @@ impl<S: Store> IdempotencyStore for Counting<S> {
 
     async fn forget_keys(&self, before: Timestamp) -> Result<(), StoreError> {
         self.rows.forget_keys(before).await
+    }
+}
+
+#[async_trait]
+impl<S: Store> PrunedStore for Counting<S> {
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.rows.prune(before, limit).await
+    }
+
+    async fn pruned(&self, limit: usize) -> Result<Vec<Pruned>, StoreError> {
+        self.rows.pruned(limit).await
+    }
+
+    async fn forget_pruned(&self, jobs: Vec<JobId>) -> Result<(), StoreError> {
+        self.rows.forget_pruned(jobs).await
     }
 }

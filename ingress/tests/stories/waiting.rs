@@ -6,11 +6,16 @@ use std::{
 };
 
 use axum::body::Body;
-use fileyard_storage::job::{JobEvent, WaitingFor};
+use fileyard_storage::{
+    attempt::AttemptEvent,
+    clock::Clock,
+    id::AttemptNo,
+    job::{JobEvent, WaitingFor},
+};
 use futures::future::join_all;
 use http::{HeaderName, Request, StatusCode, header};
 
-use crate::yard::{Answer, BROWSER, Yard};
+use crate::yard::{Answer, BROWSER, KEEP_JOBS, Yard};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -125,6 +130,15 @@ async fn what_has_ended_is_read_once_and_what_has_not_each_time() {
         ask(&yard, &format!("/status/{}", queued.id()), &[]).await;
     }
     assert_eq!(read(), before + 2);
+    // Once it may have been pruned nobody takes its word for it.
+    yard.clock.advance(KEEP_JOBS);
+    assert_eq!(ask(&yard, &path, &[]).await.body, first.body);
+    assert_eq!(read(), before + 3);
+    yard.clock.advance(Duration::from_millis(1));
+    let removed = yard.store.apply_to_attempt(ended.id(), AttemptNo(1), AttemptEvent::Remove);
+    removed.await.unwrap();
+    assert_eq!(yard.store.prune(yard.clock.now().before(KEEP_JOBS), 9).await.unwrap(), 1);
+    assert_eq!(ask(&yard, &path, &[]).await.code(), "unknown_job");
 }
 
 #[tokio::test]

@@ -40,6 +40,9 @@ use crate::{
     processors::{pictures, processor},
 };
 
+/// How long it keeps jobs that ended.
+pub(crate) const KEEP_JOBS: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// A server with nobody to work for it: jobs move only as a story moves them.
 pub(crate) struct Yard {
     pub(crate) router: Router,
@@ -182,6 +185,7 @@ impl Yard {
                 blobs.clone(),
             )),
             health: health.clone(),
+            keep_jobs: Some(KEEP_JOBS),
             clock: clock.clone(),
             stop: stop.clone(),
             public_url: public_url.map(|url| url.parse().unwrap()),

@@ -2,7 +2,6 @@
 //! as the first was.
 
 use fileyard_storage::{
-    StoreError,
     blob::Digest,
     id::{BatchId, ClaimId, JobId},
     idempotency::{Claim, IdempotencyKey, KeyState, Settling},
@@ -104,7 +103,8 @@ impl Intake {
         let mut jobs = Vec::with_capacity(earlier.jobs.len());
         for id in &earlier.jobs {
             let job = self.0.store.job(*id).await?;
-            let job = job.ok_or_else(|| StoreError::Corrupt(format!("a key names job {id}")))?;
+            // Pruned since its key was read, and the key with it: asked again, this is a new request.
+            let job = job.ok_or(IntakeError::KeyInProgress)?;
             jobs.push(Job::new(job.asked, job.created_at));
         }
         Ok(Submitted { batch: earlier.batch, jobs, repeated: true })

@@ -69,7 +69,9 @@ impl Cleaner {
     async fn step(&mut self) -> Result<(), String> {
         let (job, no) = (self.attempt.job, self.attempt.no);
         let row = self.inner.parts.store.attempt(job, no).await.map_err(|e| e.to_string())?;
-        self.attempt = row.ok_or("its row is gone")?;
+        // Pruned with its job, so somebody else has removed it before.
+        let Some(row) = row else { return Ok(()) };
+        self.attempt = row;
         self.stop().await?;
         self.slot = None;
         if self.attempt.log.is_none() {

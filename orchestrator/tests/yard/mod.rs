@@ -42,6 +42,8 @@ pub struct Yard {
     pub min_free: u64,
     /// The largest upload, in bytes.
     pub max_upload: u64,
+    /// How long ended jobs are kept.
+    pub keep_jobs: Option<Duration>,
     hints: Hints,
 }
 
@@ -85,6 +87,7 @@ impl Yard {
             home,
             min_free: 0,
             max_upload: 1 << 20,
+            keep_jobs: None,
             hints: Hints::new(),
         }
     }
@@ -119,6 +122,7 @@ impl Yard {
             disk: Disk::new(self.home.path(), self.min_free),
             concurrency: 2,
             queue_timeout: None,
+            keep_jobs: self.keep_jobs,
             urls: None,
         })
     }

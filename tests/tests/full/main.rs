@@ -40,6 +40,7 @@ mod polls;
 mod quota;
 mod refused;
 mod restart;
+mod retention;
 mod room;
 mod soak;
 mod strangers;

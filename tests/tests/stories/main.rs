@@ -8,5 +8,6 @@ mod door;
 mod files;
 mod once;
 mod refusals;
+mod retention;
 mod uploads;
 mod waiting;

@@ -89,6 +89,7 @@ impl Yard {
             disk: Disk::new(self.home.path(), 0),
             concurrency: 4,
             queue_timeout: None,
+            keep_jobs: None,
             urls: Some(Urls {
                 port: self.port,
                 key: self.key.clone(),

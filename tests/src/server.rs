@@ -88,6 +88,16 @@ impl Process {
         }
     }
 
+    /// Waits until it has killed itself at its failpoint.
+    ///
+    /// # Panics
+    /// When it ends otherwise or not in time.
+    pub async fn killed_by_failpoint(mut self) {
+        use std::os::unix::process::ExitStatusExt as _;
+        let status = self.end(LONG).await;
+        assert_eq!(status.signal(), Some(9), "{status}:\n{}", self.said());
+    }
+
     /// Its peak of resident memory so far, in bytes.
     ///
     /// # Panics
@@ -205,10 +215,8 @@ impl Server {
     ///
     /// # Panics
     /// When it ends otherwise or not in time.
-    pub async fn killed_by_failpoint(mut self) {
-        use std::os::unix::process::ExitStatusExt as _;
-        let status = self.process.end(LONG).await;
-        assert_eq!(status.signal(), Some(9), "{status}:\n{}", self.process.said());
+    pub async fn killed_by_failpoint(self) {
+        self.process.killed_by_failpoint().await;
     }
 }
 

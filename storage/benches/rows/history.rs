@@ -14,6 +14,8 @@ use crate::life;
 
 /// How many of a history's jobs are asked for.
 const ASKED: usize = 100_000;
+/// How many of its jobs are pruned in the end, at most: the oldest.
+const PRUNED: u64 = 10_000;
 /// How many are written in one transaction.
 const TOGETHER: u64 = 10_000;
 
@@ -21,7 +23,7 @@ const TOGETHER: u64 = 10_000;
 pub(crate) struct History {
     pub(crate) jobs: u64,
     pub(crate) store: SqliteStore,
-    /// Some of them, from anywhere.
+    /// Some of them, from anywhere but among the oldest.
     pub(crate) some: Vec<JobId>,
     pub(crate) bytes: u64,
 }
@@ -40,6 +42,11 @@ impl History {
         let bytes = std::fs::metadata(&file).unwrap().len();
         Self { jobs, store: SqliteStore::open(data).unwrap(), some, bytes }
     }
+}
+
+/// How many of a history's jobs are pruned.
+pub(crate) fn prunable(jobs: u64) -> usize {
+    usize::try_from(PRUNED.min(jobs / 10)).unwrap()
 }
 
 /// Writes what there is of the first job `jobs` times in all, and returns some of their ids.
@@ -67,7 +74,7 @@ fn repeat(file: &Path, job: JobId, upload: UploadId, jobs: u64) -> Vec<JobId> {
         }
         id
     });
-    let mut some = ids.choose_multiple(&mut rand::rng(), ASKED);
+    let mut some = ids.skip(prunable(jobs)).choose_multiple(&mut rand::rng(), ASKED);
     some.shuffle(&mut rand::rng());
     db.execute_batch("COMMIT; PRAGMA optimize").unwrap();
     some

@@ -1,5 +1,5 @@
-//! What rows cost: commits beside a bare fdatasync, and reads, claims and lists in databases with a short
-//! and with a long history.
+//! What rows cost: commits beside a bare fdatasync; reads, claims and lists in databases with a short and
+//! with a long history; and taking the oldest out of these.
 //!
 //! `script/bench rows` says where, and prints the machine. All take turns, so that what else a machine does
 //! meets all alike. It never fails on speed.
@@ -8,6 +8,7 @@
 mod commits;
 mod history;
 mod life;
+mod prune;
 mod scale;
 
 use std::{
@@ -39,6 +40,7 @@ async fn main() {
         histories.push(history);
     }
     println!("{}", scale::table(&histories, rounds).await);
+    println!("{}", prune::table(&histories).await);
 }
 
 fn said(name: &str) -> String {

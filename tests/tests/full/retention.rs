@@ -26,7 +26,7 @@ async fn all_that_a_job_stored_goes_with_it(on: On) {
 
     let briefly = ("FILEYARD_RETENTION__JOBS", "1s");
     let failing = [briefly, ("FILEYARD_FAILPOINT", "blob-pruned:3")];
-    yard.start_with(&failing).await.killed_by_failpoint().await;
+    yard.spawn(&failing).killed_by_failpoint().await;
     let server = yard.start_with(&[briefly]).await;
     let runs = server.accepted("drill/c.txt", "say here\nwait").await;
     server.job_until(&runs, "it runs", |job| job["phase"] == "running").await;

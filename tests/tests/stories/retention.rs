@@ -80,7 +80,7 @@ async fn dies_at(step: &str) -> Yard {
     let (yard, server, _) = one_ended().await;
     server.stop().await;
     let failing = [BRIEFLY, ("FILEYARD_FAILPOINT", step)];
-    yard.start_with(&failing).await.killed_by_failpoint().await;
+    yard.spawn(&failing).killed_by_failpoint().await;
     yard
 }
 

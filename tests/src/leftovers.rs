@@ -2,6 +2,7 @@
 //! anywhere.
 
 use std::{
+    collections::HashSet,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -149,5 +150,6 @@ pub(crate) fn unmount_below(data: &Path) {
 }
 
 fn minus<'a>(these: &'a [String], those: &'a [String]) -> impl Iterator<Item = &'a String> {
-    these.iter().filter(|this| !those.contains(this))
+    let those: HashSet<_> = those.iter().collect();
+    these.iter().filter(move |this| !those.contains(this))
 }

@@ -1,5 +1,6 @@
 //! Thousands of jobs on the embedded engine, one and eight at a time: nothing of any stays, and the
-//! server is as large after them as it was before. `FILEYARD_TEST_FULL=1` makes 5,000 of each.
+//! server is as large after them as it was before. `FILEYARD_TEST_FULL=1` makes 5,000 of each,
+//! `FILEYARD_TEST_JOBS=100000` as many as it says.
 
 use std::{fs, time::Duration};
 
@@ -11,6 +12,8 @@ use fileyard_tests::{
 
 /// Jobs that are sent before any is waited for.
 const WAVE: usize = 50;
+/// After how many waves of a long run it is said how it is.
+const TOLD_EVERY: usize = 50;
 /// What an allocator may keep of what it had, and a cache of pages of the database.
 const SLACK: u64 = 24 << 20;
 
@@ -41,14 +44,19 @@ async fn thousands_of_jobs_eight_at_a_time_leave_nothing() {
 }
 
 async fn jobs_leave_nothing(at_once: u32) {
-    let waves = if thorough() { 100 } else { 4 };
+    let usual = if thorough() { 100 } else { 4 };
+    let said = std::env::var("FILEYARD_TEST_JOBS").ok();
+    let waves = said.map_or(usual, |jobs| jobs.parse::<usize>().unwrap().div_ceil(WAVE));
     let yard = Yard::with_oci(Store::Local).env("FILEYARD_CONCURRENCY", &at_once.to_string());
     let server = yard.start().await;
     wave(&server).await;
     yard.nothing_left().await;
     let before = Held::by(&server);
-    for _ in 0..waves {
+    for n in 1..=waves {
         wave(&server).await;
+        if n % TOLD_EVERY == 0 {
+            println!("{at_once} at once, {} jobs: {:?}", n * WAVE, Held::by(&server));
+        }
     }
     yard.nothing_left().await;
     let after = Held::by(&server);

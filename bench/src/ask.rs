@@ -2,12 +2,7 @@
 //!
 //! Rounds go through all servers in turn. Who asks has the same machine, and takes the same of it each time.
 
-use std::{
-    fmt::Write as _,
-    path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Instant,
-};
+use std::{fmt::Write as _, path::PathBuf, time::Instant};
 
 use anyhow::{Context, ensure};
 
@@ -37,8 +32,6 @@ struct Server {
     stat: PathBuf,
     at: String,
     paths: Vec<String>,
-    /// How many it was asked for: each round goes on where the last one ended.
-    asked: AtomicUsize,
 }
 
 /// What one round was.
@@ -54,11 +47,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     let mut rounds: Vec<Vec<Round>> = servers.iter().map(|_| Vec::new()).collect();
     for server in &servers {
         // What a server that runs has in memory.
-        round(server, args.parallel, args.requests.max(server.paths.len() as u64))?;
+        round(server, args.parallel, 0, args.requests.max(server.paths.len() as u64))?;
     }
-    for _ in 0..args.rounds {
+    for n in 0..args.rounds {
         for (server, rounds) in servers.iter().zip(&mut rounds) {
-            rounds.push(round(server, args.parallel, args.requests)?);
+            // Each goes on where the last one ended.
+            let first = u64::from(n) * args.requests;
+            rounds.push(round(server, args.parallel, first, args.requests)?);
         }
     }
     let mut text = String::from(
@@ -87,19 +82,18 @@ impl Server {
         let paths: Vec<_> = paths.lines().map(str::to_owned).collect();
         ensure!(!paths.is_empty(), "{file} is empty");
         let stat = PathBuf::from(format!("/proc/{pid}/stat"));
-        Ok(Self { name: name.clone(), stat, at: at.clone(), paths, asked: AtomicUsize::new(0) })
+        Ok(Self { name: name.clone(), stat, at: at.clone(), paths })
     }
 }
 
-fn round(server: &Server, parallel: u64, requests: u64) -> anyhow::Result<Round> {
+fn round(server: &Server, parallel: u64, first: u64, requests: u64) -> anyhow::Result<Round> {
     let (before, from) = (cpu(&server.stat), Instant::now());
     at_once(
         requests,
         parallel,
         || Wire::open(&server.at),
-        |wire, _| {
-            let n = server.asked.fetch_add(1, Ordering::Relaxed);
-            let path = &server.paths[n % server.paths.len()];
+        |wire, n| {
+            let path = &server.paths[(first + n) as usize % server.paths.len()];
             let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", server.at);
             wire.ask(head.as_bytes(), []).map(drop).with_context(|| server.name.clone())
         },

@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use fileyard_storage::{Store, clock::Clock, id::JobId};
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 
 use crate::{error::Problem, urls::Urls, view::View};
 
@@ -12,6 +15,8 @@ use crate::{error::Problem, urls::Urls, view::View};
 const ROOM: u64 = 8 << 20;
 /// What one takes, to begin with.
 const USUAL: u64 = 2 << 10;
+/// The room is divided: one that is larger than an eighth of it is not kept.
+const SHARDS: usize = 8;
 
 /// Every job, as it is now.
 pub(crate) struct Views {
@@ -47,8 +52,14 @@ impl Weighter<JobId, Arc<View>> for Size {
 
 impl Views {
     pub(crate) fn new(store: Arc<dyn Store>, urls: Urls, kept: Kept) -> Self {
-        let usual = usize::try_from(ROOM / USUAL).unwrap_or(usize::MAX);
-        Self { store, urls, kept, ended: Cache::with_weighter(usual, ROOM, Size) }
+        let room = OptionsBuilder::new()
+            .estimated_items_capacity((ROOM / USUAL) as usize)
+            .weight_capacity(ROOM)
+            .shards(SHARDS)
+            .build()
+            .expect("both capacities are said");
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self { store, urls, kept, ended: Cache::with_options(room, Size, hasher, lifecycle) }
     }
 
     /// One job, where there is one.

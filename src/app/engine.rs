@@ -1,12 +1,9 @@
 //! Which engine runs containers here, found out before the first job.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use anyhow::bail;
-use fileyard_oci::image;
+use fileyard_oci::{image, runtime::Launcher};
 use fileyard_orchestrator::{
     contract::quota::Trial,
     engine::{
@@ -29,6 +26,8 @@ pub(crate) struct Choice {
     embedded: bool,
     /// The Docker engine that was asked. It goes on being the one: what it said, it need not say again.
     docker: Option<DockerEngine>,
+    /// Of the embedded one's containers: what it was tried with goes on being it as well.
+    launcher: Launcher,
     /// Whether its containers' `/out` are to be file systems of their own.
     quotas: bool,
     /// What was found out about it.
@@ -82,18 +81,20 @@ fn rather(own: Choice, mut docker: Choice, lack: &str) -> Choice {
 
 async fn our_own(config: &Config, scratch: &Path) -> Choice {
     let egress = config.needs_egress().then_some(config.urls.networks);
-    let report = oci::check(scratch, Path::new(OURSELVES), egress).await;
-    Choice { embedded: true, docker: None, quotas: false, report }
+    let launcher = launcher();
+    let report = oci::check(scratch, &launcher, egress).await;
+    Choice { embedded: true, docker: None, launcher, quotas: false, report }
 }
 
 async fn a_daemon(config: &Config, dirs: HostDirs) -> Choice {
-    match docker(config, dirs) {
+    let (docker, report) = match docker(config, dirs) {
         Ok(engine) => {
             let report = engine.check().await;
-            Choice { embedded: false, docker: Some(engine), quotas: false, report }
+            (Some(engine), report)
         }
-        Err(error) => Choice { embedded: false, docker: None, quotas: false, report: Err(error) },
-    }
+        Err(error) => (None, Err(error)),
+    };
+    Choice { embedded: false, docker, launcher: launcher(), quotas: false, report }
 }
 
 impl Choice {
@@ -187,7 +188,7 @@ pub(super) async fn open(
     dirs: HostDirs,
     store: &dyn Store,
 ) -> anyhow::Result<Arc<dyn Engine>> {
-    let Choice { embedded, docker, quotas, report } = choice;
+    let Choice { embedded, docker, launcher, quotas, report } = choice;
     let dirs = dirs.with_quotas(quotas);
     match report {
         Ok(report) => {
@@ -207,7 +208,7 @@ pub(super) async fn open(
     }
     let engine = match docker {
         Some(docker) => Arc::new(docker.with_quotas(quotas)),
-        None => one(embedded, config, dirs.clone())?,
+        None => one(embedded, config, dirs.clone(), launcher.clone())?,
     };
     let old = if embedded { "docker" } else { "oci" };
     let left = store.unremoved().await?.into_iter().filter(|attempt| attempt.engine == old);
@@ -218,18 +219,27 @@ pub(super) async fn open(
         return Ok(engine);
     }
     tracing::info!(engine = engine.name(), "{} attempts are still on another engine", ids.len());
-    Ok(Arc::new(Several::new(engine, one(!embedded, config, dirs)?, ids)))
+    Ok(Arc::new(Several::new(engine, one(!embedded, config, dirs, launcher)?, ids)))
 }
 
-fn one(embedded: bool, config: &Config, dirs: HostDirs) -> Result<Arc<dyn Engine>, EngineError> {
+fn one(
+    embedded: bool,
+    config: &Config,
+    dirs: HostDirs,
+    launcher: Launcher,
+) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match embedded {
         true => {
-            let engine = OciEngine::new(&config.data, dirs, PathBuf::from(OURSELVES))?;
+            let engine = OciEngine::new(&config.data, dirs, launcher)?;
             let engine = engine.with_mirrors(config.engine.mirrors.clone());
             Arc::new(engine.with_networks(config.urls.networks))
         }
         false => Arc::new(docker(config, dirs)?),
     })
+}
+
+fn launcher() -> Launcher {
+    Launcher::new(OURSELVES.into())
 }
 
 fn docker(config: &Config, dirs: HostDirs) -> Result<DockerEngine, EngineError> {

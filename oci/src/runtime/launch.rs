@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{errand::Errands, handles, netns::Netns};
 
-/// Starts helpers.
+/// Starts helpers. A clone starts them from the same handle.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     program: PathBuf,

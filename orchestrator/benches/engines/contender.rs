@@ -9,7 +9,10 @@ use std::{
 };
 
 use bollard::Docker;
-use fileyard_oci::image::{ImportOptions, Store, Tar};
+use fileyard_oci::{
+    image::{ImportOptions, Store, Tar},
+    runtime::Launcher,
+};
 use fileyard_orchestrator::engine::{
     ContainerId, ContainerSpec, ContainerState, Engine, HostDirs, Limits, Reach, User,
     docker::DockerEngine, oci::OciEngine,
@@ -73,8 +76,8 @@ fn embedded() -> Contender {
     let images = Store::open(&home.path().join("images")).unwrap();
     let tar = variable("FILEYARD_BENCH_IMAGE");
     images.import(Tar::File(&tar), &ImportOptions::default()).unwrap();
-    let helper = variable("FILEYARD_BENCH_BIN");
-    let engine = OciEngine::new(home.path(), dirs(home.path()), helper).unwrap();
+    let launcher = Launcher::new(variable("FILEYARD_BENCH_BIN"));
+    let engine = OciEngine::new(home.path(), dirs(home.path()), launcher).unwrap();
     Contender::engine("fileyard's own engine", 1, engine, home)
 }
 

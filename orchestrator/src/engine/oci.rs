@@ -52,16 +52,13 @@ pub struct OciEngine {
 }
 
 impl OciEngine {
-    /// Keeps containers below `data`, and images there too; `helper` is a program that runs
-    /// [`runtime::helper::run`] when it is told `container DIRECTORY`, and [`fileyard_oci::errand::run`] when
-    /// it is told `errand WHAT`.
+    /// Keeps containers below `data`, and images there too.
     ///
     /// # Errors
     /// When the directories can not be made.
-    pub fn new(data: &Path, dirs: HostDirs, helper: PathBuf) -> Result<Self, EngineError> {
+    pub fn new(data: &Path, dirs: HostDirs, launcher: Launcher) -> Result<Self, EngineError> {
         let containers = containers(data);
         fs::create_dir_all(&containers).map_err(trouble)?;
-        let launcher = Launcher::new(helper);
         // Now, while it is what was started. What keeps it from that is said by the first start that needs it.
         if let Err(error) = launcher.sealed() {
             tracing::debug!(%error, "not yet");

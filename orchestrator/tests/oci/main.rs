@@ -22,7 +22,10 @@ use std::{
     sync::Arc,
 };
 
-use fileyard_oci::image::{ImportOptions, Store, Tar};
+use fileyard_oci::{
+    image::{ImportOptions, Store, Tar},
+    runtime::Launcher,
+};
 use fileyard_orchestrator::engine::{
     HostDirs,
     conformance::{CleanUp, Harness},
@@ -53,7 +56,7 @@ impl Home {
 fn engine_in(home: &Home) -> OciEngine {
     let dirs = HostDirs::new(home.path().join("tmp").join("attempts"), None);
     let helper = env::var_os("FILEYARD_TEST_BIN").expect("FILEYARD_TEST_BIN names a fileyard");
-    OciEngine::new(home.path(), dirs, PathBuf::from(helper)).unwrap()
+    OciEngine::new(home.path(), dirs, Launcher::new(helper.into())).unwrap()
 }
 
 /// One that has the drill's image.

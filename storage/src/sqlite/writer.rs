@@ -24,7 +24,6 @@ use crate::StoreError;
 const QUEUED: usize = 1024;
 /// How many commands a transaction has at most.
 const TOGETHER: usize = 256;
-
 /// How often the log says how much was written, while something is.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
@@ -50,6 +49,13 @@ pub struct Counts {
     pub commits: u64,
     /// The most that had it in one.
     pub most: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { commands, commits, most } = self;
+        write!(f, "{commands} commands in {commits} commits, at most {most} in one")
+    }
 }
 
 /// The thread's handle. Dropped, it waits until all that was queued is written.
@@ -169,12 +175,10 @@ impl Loop {
             self.write(batch);
             if told.elapsed() >= TOLD_EVERY {
                 told = Instant::now();
-                let Counts { commands, commits, most } = self.counts.now();
-                tracing::debug!(commands, commits, most, "rows written since the start");
+                tracing::debug!("rows since the start: {}", self.counts.now());
             }
         }
-        let Counts { commands, commits, most } = self.counts.now();
-        tracing::info!(commands, commits, most, "the writer of rows ends");
+        tracing::info!("the writer of rows ends: {}", self.counts.now());
     }
 
     /// What has queued, heartbeats first; `None` once nobody can queue anything more.

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// When the trial can not be cleaned up.
 pub async fn check(
     scratch: &Path,
-    helper: &Path,
+    launcher: &Launcher,
     egress: Option<NetworkRange>,
 ) -> Result<EngineReport, EngineError> {
     let version = env!("CARGO_PKG_VERSION").into();
@@ -37,7 +37,7 @@ pub async fn check(
     };
     limits(&cgroups, &mut report);
     if report.refusals.is_empty()
-        && let Err(words) = tried(scratch, helper).await?
+        && let Err(words) = tried(scratch, launcher).await?
     {
         let why = userns::obstacle().filter(|_| !userns::is_root());
         let why = why.map_or_else(String::new, |why| format!(" (this may be why: {why})"));
@@ -52,11 +52,10 @@ pub async fn check(
 }
 
 /// Runs a container without a program: its first process sees to it that all is closed.
-async fn tried(scratch: &Path, helper: &Path) -> Result<Result<(), String>, EngineError> {
+async fn tried(scratch: &Path, launcher: &Launcher) -> Result<Result<(), String>, EngineError> {
     let name = format!("fileyard-trial-{}", Uuid::new_v4().simple());
     let place = Place::new(scratch, &name);
-    let launcher = Launcher::new(helper.to_owned());
-    let tried = match timeout(PATIENCE, trial(&launcher, &place, &name)).await {
+    let tried = match timeout(PATIENCE, trial(launcher, &place, &name)).await {
         Ok(tried) => tried,
         Err(_) => Err(format!("it did not end within {PATIENCE:?}")),
     };

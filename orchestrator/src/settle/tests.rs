@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use fileyard_storage::{
-    attempt::Contract,
     blob::{BlobKey, Digest},
     clock::Timestamp,
     id::{AttemptNo, Fence, JobId, Tenant, UploadId},
@@ -11,34 +10,10 @@ use fileyard_storage::{
 };
 
 use super::*;
-use crate::engine::{Network, Pull, User};
+use crate::processor;
 
 fn processor(retries: u32, retry_on: &[ReasonCode]) -> Processor {
-    Processor {
-        name: "p".parse().expect("a name"),
-        title: "P".into(),
-        image: "p".into(),
-        pull: Pull::Missing,
-        entrypoint: Vec::new(),
-        command: Vec::new(),
-        accepts: Vec::new(),
-        timeout: Duration::from_secs(1),
-        grace: Duration::from_secs(1),
-        memory: 1,
-        cpus: 1.0,
-        pids: 1,
-        tmp: 1,
-        user: User { uid: 1, gid: 1 },
-        env: BTreeMap::new(),
-        concurrency: 0,
-        retries,
-        retry_on: retry_on.to_vec(),
-        max_outputs: 1,
-        max_output_size: 1,
-        contract: Contract::Files,
-        network: Network::None,
-        params: BTreeMap::new(),
-    }
+    Processor { retries, retry_on: retry_on.to_vec(), ..processor::tests::processor("p") }
 }
 
 fn job() -> Job {

@@ -19,6 +19,8 @@ mod schema {
 
 /// A larger file is not read in whole at every start.
 const CHECKED_WHOLE: u64 = 256 << 20;
+/// How many statements a connection keeps: more than there are in all.
+const STATEMENTS: usize = 64;
 
 /// Why a database was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -105,14 +107,14 @@ pub(super) fn readable(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(Duration::from_secs(5))?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.pragma_update(None, "mmap_size", 0)?;
     Ok(db)
 }
 
 fn settle(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(Duration::from_secs(5))?;
-    // More than there are in all.
-    db.set_prepared_statement_cache_capacity(64);
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
     // An I/O error in a mapped page would be SIGBUS instead of an error.
     db.pragma_update(None, "mmap_size", 0)?;
     db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
@@ -143,6 +145,11 @@ fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let found = version(db).map_err(|error| OpenError::of(path, &error))?;
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    if (1..known).contains(&found) {
+        tracing::info!(
+            "the database goes from schema {found} to {known}: a long history takes a while"
+        );
     }
     let failed = |error: refinery::Error| OpenError::Failed {
         path: path.to_owned(),

@@ -15,6 +15,8 @@ use crate::Inner;
 const TOGETHER: usize = 100;
 /// Jobs whose blobs are removed at a time.
 const AT_ONCE: usize = 8;
+/// After how many jobs of a long history the log says so.
+const TOLD_EVERY: usize = 10_000;
 
 /// How often it is looked for jobs to prune: not later than a tenth of the time that they are kept.
 pub(crate) fn every(keep_jobs: Option<Duration>) -> Duration {
@@ -41,6 +43,10 @@ impl Inner {
                 break;
             }
             pruned += more;
+            if pruned >= TOLD_EVERY {
+                tracing::info!(jobs = pruned, "pruned, and there may be more");
+                pruned = 0;
+            }
         }
         if pruned > 0 {
             tracing::info!(jobs = pruned, "pruned what ended long enough ago");

@@ -68,7 +68,10 @@ impl Views {
         if let Some(view) = self.ended.get(&id).filter(|view| !self.kept.is_over(view)) {
             return Ok(Some(view));
         }
-        let Some(job) = self.store.job(id).await? else { return Ok(None) };
+        let Some(job) = self.store.job(id).await? else {
+            self.ended.remove(&id);
+            return Ok(None);
+        };
         let view = Arc::new(View::new(&job, &self.urls)?);
         if view.has_ended() {
             self.ended.insert(id, Arc::clone(&view));

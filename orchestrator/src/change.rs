@@ -244,8 +244,8 @@ impl<S: Store> PrunedStore for Told<S> {
         self.rows.prune(before, limit).await
     }
 
-    async fn pruned(&self, limit: usize) -> Result<Vec<Pruned>, StoreError> {
-        self.rows.pruned(limit).await
+    async fn pruned(&self, after: Option<JobId>, limit: usize) -> Result<Vec<Pruned>, StoreError> {
+        self.rows.pruned(after, limit).await
     }
 
     async fn forget_pruned(&self, jobs: Vec<JobId>) -> Result<(), StoreError> {

@@ -98,7 +98,7 @@ impl Inner {
                 Ok(true)
             }
             // Somebody was quicker, or it was cancelled: no loss.
-            Err(StoreError::Refused(_)) => Ok(false),
+            Err(StoreError::Refused(_) | StoreError::NotFound(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -111,7 +111,7 @@ impl Inner {
         }
         let event = JobEvent::Wait { on: Some(on) };
         match self.parts.store.apply(job.id(), event, self.parts.clock.now()).await {
-            Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
+            Ok(_) | Err(StoreError::Refused(_) | StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -137,7 +137,7 @@ impl Inner {
         let since = fileyard_storage::clock::Timestamp(now.0.saturating_sub(longest));
         for job in self.parts.store.waiting_since(since, HEAD).await? {
             match self.parts.store.apply(job.id(), JobEvent::Expire, now).await {
-                Ok(_) | Err(StoreError::Refused(_)) => {}
+                Ok(_) | Err(StoreError::Refused(_) | StoreError::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -49,6 +49,7 @@ use crate::{
     images::ImageGate,
     owner::Minder,
     processor::Processors,
+    prune::Removal,
     slots::Slots,
 };
 
@@ -111,6 +112,8 @@ struct Inner {
     strange_networks: Mutex<HashSet<ContainerId>>,
     /// Who fills the disk.
     guard: Guard,
+    /// How far the blobs of pruned jobs are.
+    removal: Removal,
     /// Why the engine does not answer, while it does not.
     engine_trouble: watch::Sender<Option<String>>,
 }
@@ -140,6 +143,7 @@ impl Orchestrator {
             strange_networks: Mutex::default(),
             dirs,
             guard: Guard::new(parts.disk.clone()),
+            removal: Removal::default(),
             engine_trouble: watch::Sender::new(None),
             parts,
         }))

@@ -67,7 +67,7 @@ impl Inner {
             match self.parts.store.apply(job.id(), event, now).await {
                 Ok(job) => self.take_over(job).await?,
                 // Somebody was quicker, or it ended meanwhile.
-                Err(StoreError::Refused(_)) => {}
+                Err(StoreError::Refused(_) | StoreError::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
         }

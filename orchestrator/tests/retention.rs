@@ -4,12 +4,13 @@
 
 mod yard;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
+use fileyard_orchestrator::intake::Order;
 use fileyard_storage::{
     blob::BlobKey,
     id::{AttemptNo, JobId},
-    job::Job,
+    job::{Job, JobFilter},
 };
 use yard::Yard;
 
@@ -63,7 +64,7 @@ async fn what_ended_long_ago_goes_with_all_that_is_stored_for_it() {
     for key in &stored {
         assert!(!is_stored(&yard, key).await, "{key:?}");
     }
-    assert_eq!(yard.store.pruned(10).await.unwrap(), []);
+    assert_eq!(yard.store.pruned(None, 10).await.unwrap(), []);
     yard.assert_nothing_is_left().await;
 }
 
@@ -85,7 +86,7 @@ async fn a_long_history_goes_in_one_pass_and_what_runs_does_not() {
     let intake = yard.intake();
     let mut jobs = Vec::new();
     for _ in 0..250 {
-        let job = yard::submit(&intake, "say hello", Default::default()).await;
+        let job = yard::submit(&intake, "say hello", Order::default()).await;
         intake.cancel(job).await.unwrap();
         jobs.push(job);
     }
@@ -97,13 +98,21 @@ async fn a_long_history_goes_in_one_pass_and_what_runs_does_not() {
     for job in jobs {
         assert!(!is_there(&yard, job).await);
     }
-    assert_eq!(yard.store.pruned(10).await.unwrap(), []);
+    assert_eq!(yard.store.pruned(None, 10).await.unwrap(), []);
     assert!(yard::is_running(&yard.job(runs).await));
     assert!(is_stored(&yard, &yard.job(runs).await.asked.input.key).await);
 }
 
-/// Where the files can not be removed the rows go all the same, and the files when they can: also
-/// by a server that keeps jobs for ever by now. One that stays is in nobody's way.
+/// A directory in place of a file, which is not one to remove.
+fn put_in_the_way(yard: &Yard, key: &BlobKey) -> PathBuf {
+    let path = yard.blobs.local_path(key).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir_all(path.join("in the way")).unwrap();
+    path
+}
+
+/// Where a file can not be removed the rows go all the same, and the file when it can: also by a
+/// server that keeps jobs for ever by then.
 #[tokio::test]
 async fn a_file_that_stays_is_removed_by_a_later_pass() {
     let mut yard = yard();
@@ -114,31 +123,46 @@ async fn a_file_that_stays_is_removed_by_a_later_pass() {
     for other in others {
         yard.ended(&orchestrator, other).await;
     }
-    // A directory in its place is not a file to remove.
-    let path = yard.blobs.local_path(&keys[1]).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir_all(path.join("in the way")).unwrap();
+    let path = put_in_the_way(&yard, &keys[0]);
 
     yard.clock.advance(KEPT + A_MOMENT);
     for _ in 0..2 {
         orchestrator.prune().await.unwrap();
-        let left = yard.store.pruned(10).await.unwrap();
+        let left = yard.store.pruned(None, 10).await.unwrap();
         assert_eq!(left.iter().map(|it| it.job).collect::<Vec<_>>(), [stays]);
     }
-    let late = yard.submit("say c").await;
-    yard.ended(&orchestrator, late).await;
-    yard.clock.advance(KEPT + A_MOMENT);
-    orchestrator.prune().await.unwrap();
-    for job in others.into_iter().chain([stays, late]) {
+    for job in others.into_iter().chain([stays]) {
         assert!(!is_there(&yard, job).await);
     }
-    assert_eq!(yard.store.pruned(10).await.unwrap().len(), 1);
+    // What else it has is gone.
+    assert!(!is_stored(&yard, &keys[1]).await && !is_stored(&yard, &keys[2]).await);
 
     std::fs::remove_dir_all(&path).unwrap();
     yard.keep_jobs = None;
     yard.orchestrator().prune().await.unwrap();
-    assert_eq!(yard.store.pruned(10).await.unwrap(), []);
-    for key in &keys {
-        assert!(!is_stored(&yard, key).await, "{key:?}");
+    assert_eq!(yard.store.pruned(None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn however_many_stay_they_are_in_nobodys_way() {
+    let yard = yard();
+    let (intake, orchestrator) = (yard.intake(), yard.orchestrator());
+    let cancelled = async || {
+        let job = yard::submit(&intake, "say hello", Order::default()).await;
+        intake.cancel(job).await.unwrap()
+    };
+    for _ in 0..150 {
+        put_in_the_way(&yard, &cancelled().await.asked.input.key);
     }
+    let last = cancelled().await.asked.input.key;
+    yard.clock.advance(KEPT + A_MOMENT);
+    orchestrator.prune().await.unwrap();
+    assert_eq!(yard.store.pruned(None, 1000).await.unwrap().len(), 151, "a whole page stays");
+    // So do the next ones, and what comes behind them goes.
+    let late = cancelled().await.asked.input.key;
+    yard.clock.advance(KEPT + A_MOMENT);
+    orchestrator.prune().await.unwrap();
+    assert!(!is_stored(&yard, &last).await && !is_stored(&yard, &late).await);
+    assert_eq!(yard.store.pruned(None, 1000).await.unwrap().len(), 150);
+    assert_eq!(yard.store.jobs(&JobFilter::default(), None, 10).await.unwrap(), []);
 }

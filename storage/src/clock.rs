@@ -5,10 +5,14 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// UTC milliseconds since 1970. Displays as RFC 3339 with exactly three decimals.
@@ -51,6 +55,10 @@ impl fmt::Display for Timestamp {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// The time now, for what can not be undone: a clock that was set forward while this process ran
+    /// does not make anything old.
+    fn cautious(&self) -> Timestamp;
 }
 
 /// The machine's own clock.
@@ -61,6 +69,19 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp(jiff::Timestamp::now().as_millisecond())
     }
+
+    fn cautious(&self) -> Timestamp {
+        /// What both clocks said when this was asked for the first time.
+        static FIRST: LazyLock<(Timestamp, Duration)> =
+            LazyLock::new(|| (SystemClock.now(), since_boot()));
+        let (first, booted) = *FIRST;
+        self.now().min(first.after(since_boot().saturating_sub(booted)))
+    }
+}
+
+/// By a clock that nobody sets, and that goes on while the machine sleeps.
+fn since_boot() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }
 
 /// A clock that stands still until a test moves it.
@@ -85,6 +106,10 @@ impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
     }
+
+    fn cautious(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +120,15 @@ mod tests {
     fn a_timestamp_reads_as_rfc3339_with_three_decimals() {
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp(1_767_323_045_678).to_string(), "2026-01-02T03:04:05.678Z");
+    }
+
+    #[test]
+    fn the_cautious_clock_goes_as_the_other_does_where_nobody_sets_it() {
+        for _ in 0..2 {
+            let (cautious, now) = (SystemClock.cautious(), SystemClock.now());
+            assert!(now.since(cautious) < Duration::from_secs(10), "{cautious} {now}");
+            assert!(cautious <= now);
+        }
     }
 
     #[test]

@@ -8,23 +8,22 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attempt::Attempt,
     blob::BlobKey,
     clock::Timestamp,
     error::StoreError,
     id::{JobId, Tenant},
-    job::{Job, JobState},
+    job::Job,
 };
 
-/// One pruned job's row.
+/// One pruned job's row. Whatever is stored under the job's own name is to go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pruned {
     /// The job that was.
     pub job: JobId,
     /// Whose it was.
     pub tenant: Tenant,
-    /// What was stored for it.
-    pub blobs: Vec<BlobKey>,
+    /// Its input, where no other job has that.
+    pub input: Option<BlobKey>,
 }
 
 /// The rows of pruned jobs, and how they come to be.
@@ -35,26 +34,18 @@ pub trait PrunedStore: Send + Sync {
     /// are, but never none, where their rows are so large that all of them would fill the memory.
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// Pruned jobs by id, at most `limit`; fewer, but never none, as of [`PrunedStore::prune`].
-    async fn pruned(&self, limit: usize) -> Result<Vec<Pruned>, StoreError>;
+    /// Pruned jobs by id, behind `after`, at most `limit`.
+    async fn pruned(&self, after: Option<JobId>, limit: usize) -> Result<Vec<Pruned>, StoreError>;
 
     /// Forgets pruned jobs whose blobs are removed.
     async fn forget_pruned(&self, jobs: Vec<JobId>) -> Result<(), StoreError>;
 }
 
 impl Pruned {
-    /// What is left of `job`: of its attempts the logs, its outputs, and its input unless it is
-    /// `shared` with another job.
+    /// What is left of `job`, whose input may be `shared` with another one.
     #[must_use]
-    pub fn new(job: &Job, attempts: &[Attempt], shared: bool) -> Self {
+    pub fn new(job: &Job, shared: bool) -> Self {
         let input = (!shared).then(|| job.asked.input.key.clone());
-        let outputs = match &job.state {
-            JobState::Succeeded { outputs, .. } => outputs.len(),
-            _ => 0,
-        };
-        let outputs = (0_u32..).take(outputs).filter_map(|index| job.output_key(index));
-        let logs = attempts.iter().filter_map(|it| Some(it.log_key(it.log.as_ref()?.fence)));
-        let blobs = input.into_iter().chain(outputs).chain(logs).collect();
-        Self { job: job.id(), tenant: job.asked.tenant.clone(), blobs }
+        Self { job: job.id(), tenant: job.asked.tenant.clone(), input }
     }
 }

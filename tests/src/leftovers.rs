@@ -32,6 +32,10 @@ impl Yard {
             Store::Local => (files_below(&self.data().join("blobs")), Vec::new()),
             Store::MinIo(minio) => (minio.objects(), minio.parts()),
         };
+        if let Store::Local = self.store() {
+            let empty = empty_below(&self.data().join("blobs"));
+            wrong.extend(empty.iter().map(|dir| format!("{dir} is empty")));
+        }
         let named = rows.blobs();
         wrong.extend(minus(&there, &named).map(|blob| format!("no row names the blob {blob}")));
         wrong.extend(minus(&named, &there).map(|blob| {
@@ -112,6 +116,17 @@ fn terminal_events(job: &Value) -> Vec<&str> {
     let events = job["events"].as_array().map(Vec::as_slice).unwrap_or_default();
     let kinds = events.iter().filter_map(|event| event["kind"].as_str());
     kinds.filter(|kind| matches!(*kind, "succeeded" | "failed" | "cancelled")).collect()
+}
+
+/// Directories in which nothing is, however deep.
+fn empty_below(dir: &Path) -> Vec<String> {
+    let inside = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let dirs = inside.map(|entry| entry.path()).filter(|path| path.is_dir());
+    dirs.flat_map(|dir| match std::fs::read_dir(&dir).is_ok_and(|mut it| it.next().is_none()) {
+        true => vec![dir.display().to_string()],
+        false => empty_below(&dir),
+    })
+    .collect()
 }
 
 /// No file anywhere below `data/tmp`, and no directory of an attempt.

@@ -86,8 +86,8 @@ impl Cleaner {
         self.remove_blobs().await?;
         contract::remove(&self.inner.dirs, &self.id).await.map_err(|error| error.to_string())?;
         match self.inner.parts.store.apply_to_attempt(job, no, AttemptEvent::Remove).await {
-            // Refused: another process has removed it meanwhile, which is as good.
-            Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
+            // Another process has removed it meanwhile, which is as good; its job may be pruned.
+            Ok(_) | Err(StoreError::Refused(_) | StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }

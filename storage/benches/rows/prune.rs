@@ -17,8 +17,8 @@ const COMMITS: usize = 200;
 
 pub(crate) async fn table(histories: &[History]) -> String {
     let mut text =
-        "| jobs | pruned of them | a second | one row committed alone, us | meanwhile |\n\
-                    | --- | --- | --- | --- | --- |\n"
+        "| jobs | pruned of them | a second | one row committed alone, us | meanwhile | the slowest |\n\
+                    | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
     for History { jobs, store, .. } in histories {
         let (mut alone, mut meanwhile) = (Vec::new(), Vec::new());
@@ -33,8 +33,11 @@ pub(crate) async fn table(histories: &[History]) -> String {
             }
         };
         let rate = pruned as f64 / took.as_secs_f64();
-        let (alone, meanwhile) = (us(median(&alone)), us(median(&meanwhile)));
-        writeln!(text, "| {jobs} | {pruned} | {rate:.0} | {alone:.0} | {meanwhile:.0} |").unwrap();
+        let slowest = meanwhile.iter().max().copied().unwrap_or_default();
+        let times = [median(&alone), median(&meanwhile), slowest].map(us);
+        let [alone, meanwhile, slowest] = times.map(|time| format!("{time:.0}"));
+        writeln!(text, "| {jobs} | {pruned} | {rate:.0} | {alone} | {meanwhile} | {slowest} |")
+            .unwrap();
     }
     text
 }
@@ -48,7 +51,7 @@ async fn prune(store: &SqliteStore, jobs: usize) -> usize {
     let mut pruned = 0;
     while pruned < jobs {
         pruned += store.prune(Timestamp(i64::MAX), TOGETHER.min(jobs - pruned)).await.unwrap();
-        let left = store.pruned(TOGETHER).await.unwrap();
+        let left = store.pruned(None, TOGETHER).await.unwrap();
         store.forget_pruned(left.iter().map(|it| it.job).collect()).await.unwrap();
     }
     pruned

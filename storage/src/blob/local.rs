@@ -28,6 +28,7 @@ pub(super) use self::session::Session;
 
 use self::session::Staged;
 use super::{BlobError, BlobKey, BlobRead, store::Span};
+use crate::failpoint;
 
 /// How much of a file is read at once; each reader that does not take what it is given holds so much.
 const READ: u64 = 256 << 10;
@@ -127,24 +128,36 @@ impl Local {
 
     /// Gone already is gone.
     pub(super) async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
-        let (root, path) = (self.root.clone(), self.path(key));
+        self.remove(self.path(key), |path| fs::remove_file(path)).await
+    }
+
+    /// Everything below `dir`, and it; gone already is gone.
+    pub(super) async fn delete_all(&self, dir: &str) -> Result<(), BlobError> {
+        self.remove(self.root.join(dir), |path| fs::remove_dir_all(path)).await
+    }
+
+    /// Whoever did this before may have been killed in the middle: what is gone already is seen to
+    /// its end all the same.
+    async fn remove(
+        &self,
+        path: PathBuf,
+        remove: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
+    ) -> Result<(), BlobError> {
+        let root = self.root.clone();
+        let or_gone = |done: io::Result<()>| match done {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
         blocking(move || {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                done => done.map_err(|error| BlobError::io("remove", &path, &error))?,
-            }
+            or_gone(remove(&path)).map_err(|error| BlobError::io("remove", &path, &error))?;
+            failpoint::hit("file-removed");
             let Some(parent) = path.parent() else { return Ok(()) };
             // Absent: a neighbour's delete has pruned it, after a sync of its own.
-            match dir::sync(parent) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(BlobError::io("sync", parent, &error));
-                }
-                _ => {}
-            }
+            or_gone(dir::sync(parent)).map_err(|error| BlobError::io("sync", parent, &error))?;
             // An empty directory is nothing to keep; one with something in it refuses.
             parent
                 .ancestors()
-                .take_while(|dir| *dir != root && fs::remove_dir(dir).is_ok())
+                .take_while(|dir| *dir != root && or_gone(fs::remove_dir(dir)).is_ok())
                 .for_each(drop);
             Ok(())
         })

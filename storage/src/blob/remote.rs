@@ -12,7 +12,7 @@ mod uploads;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions, PutPayload, memory::InMemory,
     multipart::MultipartStore, path::Path,
@@ -28,6 +28,8 @@ const CALL: Duration = Duration::from_secs(30);
 
 /// How long joining the parts may take: a store may copy them.
 const JOIN: Duration = Duration::from_secs(120);
+/// Objects of one job that are removed at a time.
+const AT_ONCE: usize = 8;
 
 /// Both halves of what a service can do.
 pub(super) trait Api: ObjectStore + MultipartStore {}
@@ -122,6 +124,13 @@ impl Remote {
 
     pub(super) async fn delete(&self, key: &BlobKey) -> Result<(), BlobError> {
         self.delete_path(&self.path(&key.path())).await
+    }
+
+    /// Everything below `dir`.
+    pub(super) async fn delete_all(&self, dir: &str) -> Result<(), BlobError> {
+        let paths: Vec<_> = self.list(dir).await?.iter().map(|path| self.path(path)).collect();
+        let each = paths.iter().map(|path| self.delete_path(path).boxed());
+        stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     async fn delete_path(&self, path: &Path) -> Result<(), BlobError> {

@@ -173,6 +173,19 @@ impl BlobStore {
         }
     }
 
+    /// Removes all outputs and logs of a job, of whichever attempt and owner; gone already is gone.
+    /// Nobody may be at work on the job any more.
+    ///
+    /// # Errors
+    /// [`BlobError`], and then some of it may still be there.
+    pub async fn delete_job(&self, tenant: &Tenant, job: JobId) -> Result<(), BlobError> {
+        let dir = BlobKey::job_dir(tenant, job);
+        match &self.home {
+            Home::Local(home) => home.delete_all(&dir).await,
+            Home::Remote(home) => home.delete_all(&dir).await,
+        }
+    }
+
     /// Ends an upload that a row names, with all its parts; gone already is gone.
     ///
     /// # Errors

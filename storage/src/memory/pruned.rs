@@ -1,5 +1,7 @@
 //! Pruned jobs in memory.
 
+use std::ops::Bound;
+
 use async_trait::async_trait;
 
 use super::{MemoryStore, Tables};
@@ -7,7 +9,7 @@ use crate::{
     StoreError,
     attempt::{Attempt, AttemptState},
     clock::Timestamp,
-    id::{AttemptNo, JobId},
+    id::JobId,
     job::Job,
     pruned::{Pruned, PrunedStore},
 };
@@ -22,8 +24,11 @@ impl PrunedStore for MemoryStore {
         Ok(ended.len())
     }
 
-    async fn pruned(&self, limit: usize) -> Result<Vec<Pruned>, StoreError> {
-        Ok(self.tables().pruned.values().take(limit).cloned().collect())
+    async fn pruned(&self, after: Option<JobId>, limit: usize) -> Result<Vec<Pruned>, StoreError> {
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let tables = self.tables();
+        let pruned = tables.pruned.range(behind).map(|(_, pruned)| pruned);
+        Ok(pruned.take(limit).cloned().collect())
     }
 
     async fn forget_pruned(&self, jobs: Vec<JobId>) -> Result<(), StoreError> {
@@ -41,7 +46,7 @@ impl Tables {
             .jobs
             .values()
             .filter_map(|job| Some((job.finished_at.filter(|at| *at < before)?, job)))
-            .filter(|(_, job)| self.attempts_of(job.id()).all(removed))
+            .filter(|(_, job)| !self.attempts.values().any(|it| it.job == job.id() && !removed(it)))
             .collect();
         ended.sort_by_key(|(at, _)| *at);
         ended.into_iter().map(|(_, job)| job.clone()).collect()
@@ -49,7 +54,6 @@ impl Tables {
 
     fn prune(&mut self, job: &Job) {
         let (id, upload) = (job.id(), job.asked.upload);
-        let attempts: Vec<_> = self.attempts_of(id).cloned().collect();
         let shared = self.jobs.values().any(|it| it.id() != id && it.asked.upload == upload);
         if let Some(claim) = self.uploads.get(&upload).and_then(|upload| upload.claim.as_ref())
             && self.keys.get(&claim.key).is_some_and(|row| row.made(id))
@@ -61,11 +65,6 @@ impl Tables {
         }
         self.attempts.retain(|(of, _), _| *of != id);
         self.jobs.remove(&id);
-        self.pruned.insert(id, Pruned::new(job, &attempts, shared));
-    }
-
-    fn attempts_of(&self, job: JobId) -> impl Iterator<Item = &Attempt> {
-        let all = (job, AttemptNo(0))..=(job, AttemptNo(u32::MAX));
-        self.attempts.range(all).map(|(_, attempt)| attempt)
+        self.pruned.insert(id, Pruned::new(job, shared));
     }
 }

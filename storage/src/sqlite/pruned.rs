@@ -6,7 +6,6 @@ use rusqlite::{Connection, params};
 use super::{SqliteStore, doc, idempotency, upload, writer::Turn};
 use crate::{
     StoreError,
-    attempt::Attempt,
     clock::Timestamp,
     id::JobId,
     job::Job,
@@ -24,9 +23,10 @@ impl PrunedStore for SqliteStore {
         self.writer.run(Turn::Then, prune).await
     }
 
-    async fn pruned(&self, limit: usize) -> Result<Vec<Pruned>, StoreError> {
-        let limit = doc::limit(limit);
-        self.readers.read(move |db| doc::page(db, PRUNED, [limit])).await
+    async fn pruned(&self, after: Option<JobId>, limit: usize) -> Result<Vec<Pruned>, StoreError> {
+        // Every id is behind no text.
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        self.readers.read(move |db| doc::all(db, PRUNED, params![after, doc::limit(limit)])).await
     }
 
     async fn forget_pruned(&self, jobs: Vec<JobId>) -> Result<(), StoreError> {
@@ -42,9 +42,9 @@ impl PrunedStore for SqliteStore {
 /// Jobs that ended before then and of whose attempts nothing is left.
 pub(super) const ENDED: &str = "
     SELECT id, doc FROM jobs INDEXED BY job_ended
-    WHERE finished_at < ?1
+    WHERE doc ->> '$.finished_at' IS NOT NULL AND doc ->> '$.finished_at' < ?1
       AND NOT EXISTS (SELECT 1 FROM attempts WHERE job = jobs.id AND state <> 'removed')
-    ORDER BY finished_at, id LIMIT ?2";
+    ORDER BY doc ->> '$.finished_at', id LIMIT ?2";
 
 /// Whether another job than `?2` has the upload `?1`.
 pub(super) const SHARED: &str = "
@@ -52,27 +52,23 @@ pub(super) const SHARED: &str = "
     WHERE uploads.id = ?1 AND uploads.job <> ?2
     UNION ALL
     SELECT 1 FROM jobs INDEXED BY job_rerun
-    WHERE upload = ?1 AND retry_of IS NOT NULL AND id <> ?2";
+    WHERE doc ->> '$.upload' = ?1 AND doc ->> '$.retry_of' IS NOT NULL AND id <> ?2";
 
-pub(super) const PRUNED: &str = "SELECT job, doc FROM pruned ORDER BY job LIMIT ?1";
-
-const ATTEMPTS: &str = "SELECT job || '/' || no, doc FROM attempts WHERE job = ?1 ORDER BY no";
+pub(super) const PRUNED: &str = "SELECT job, doc FROM pruned WHERE job > ?1 ORDER BY job LIMIT ?2";
 
 /// Takes a job out, with all that only it has, and leaves what is to be removed.
 fn remove(db: &Connection, job: &Job) -> Result<(), StoreError> {
-    let id = job.id().to_string();
-    let attempts: Vec<Attempt> = doc::all(db, ATTEMPTS, [&id])?;
-    let shared = db.prepare_cached(SHARED)?.exists([&job.asked.upload.to_string(), &id])?;
+    let (id, of) = (job.id().to_string(), job.asked.upload.to_string());
+    let shared = db.prepare_cached(SHARED)?.exists([&of, &id])?;
     if let Some(claim) = upload::load(db, job.asked.upload)?.and_then(|upload| upload.claim) {
         idempotency::prune(db, &claim.key, job.id())?;
     }
     if !shared {
-        db.prepare_cached("DELETE FROM uploads WHERE id = ?1")?
-            .execute([job.asked.upload.to_string()])?;
+        db.prepare_cached("DELETE FROM uploads WHERE id = ?1")?.execute([&of])?;
     }
     db.prepare_cached("DELETE FROM attempts WHERE job = ?1")?.execute([&id])?;
     db.prepare_cached("DELETE FROM jobs WHERE id = ?1")?.execute([&id])?;
-    db.prepare_cached("INSERT INTO pruned (doc) VALUES (?1)")?
-        .execute([doc::write(&Pruned::new(job, &attempts, shared))?])?;
+    db.prepare_cached("INSERT OR REPLACE INTO pruned (doc) VALUES (?1)")?
+        .execute([doc::write(&Pruned::new(job, shared))?])?;
     Ok(())
 }

@@ -25,7 +25,7 @@ async fn all_that_a_job_stored_goes_with_it(on: On) {
     server.stop().await;
 
     let briefly = ("FILEYARD_RETENTION__JOBS", "1s");
-    let failing = [briefly, ("FILEYARD_FAILPOINT", "blob-pruned:3")];
+    let failing = [briefly, ("FILEYARD_FAILPOINT", "half-removed:2")];
     yard.spawn(&failing).killed_by_failpoint().await;
     let server = yard.start_with(&[briefly]).await;
     let runs = server.accepted("drill/c.txt", "say here\nwait").await;

@@ -86,7 +86,7 @@ async fn dies_at(step: &str) -> Yard {
 
 #[tokio::test]
 async fn what_was_begun_is_ended_by_the_next_server() {
-    for step in ["pruned", "blob-pruned"] {
+    for step in ["pruned", "half-removed", "file-removed:2"] {
         let yard = dies_at(step).await;
         assert_eq!(yard.rows().pruned.len(), 1, "{step}");
         let server = yard.start().await;

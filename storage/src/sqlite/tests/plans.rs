@@ -30,7 +30,7 @@ fn no_query_scans_a_table_or_sorts() {
         ("unremoved", plan(&db, attempt::UNREMOVED, nulls(0))),
         ("ended", plan(&db, pruned::ENDED, nulls(2))),
         ("shared", plan(&db, pruned::SHARED, nulls(2))),
-        ("pruned", plan(&db, pruned::PRUNED, nulls(1))),
+        ("pruned", plan(&db, pruned::PRUNED, nulls(2))),
     ];
     for mask in 0..16_u8 {
         let on = |bit: u8| mask & (1 << bit) != 0;

@@ -157,7 +157,7 @@ async fn everything(store: &impl Store, pool: &[Upload], now: Timestamp) -> Vec<
         said(&store.unremoved().await),
         said(&store.waiting_since(now, 3).await),
         said(&store.key(&key()).await),
-        said(&store.pruned(9).await),
+        said(&store.pruned(Some(again(0)), 9).await),
     ];
     for at in 0..POOL {
         all.push(said(&store.job(again(at)).await));

@@ -14,10 +14,9 @@ use fileyard_orchestrator::{
     engine::{EngineError, EngineReport, HostDirs, Pull},
 };
 use fileyard_storage::{
-    Store,
     blob::{BlobError, BlobStore},
     id::InstallId,
-    sqlite::{DataLock, LockError, OpenError, SqliteStore},
+    sqlite::{DataLock, LockError, Looked, OpenError, SqliteStore},
 };
 use serde::Serialize;
 
@@ -64,8 +63,8 @@ enum Data {
     Absent,
     /// It is there, without a database.
     Empty(#[expect(dead_code, reason = "held while the store is looked at")] DataLock),
-    /// It is there, with this database.
-    Ours(SqliteStore),
+    /// It is there, with this install's database.
+    Ours(#[expect(dead_code, reason = "held as long")] DataLock, InstallId),
     /// A server runs on it.
     Taken,
     /// It cannot be used.
@@ -130,21 +129,37 @@ fn data(config: &Config, report: &mut Report, take_over: bool) -> Data {
             return Data::Broken;
         }
     };
-    if !path.join("fileyard.db").exists() && !take_over {
-        report.note("data", Ok(format!("{shown} is there; its database would be made")));
-        return Data::Empty(locked);
-    }
-    match SqliteStore::open_locked(locked) {
-        Ok(rows) => {
-            report.note("data", Ok(format!("{shown}, install {}", rows.install())));
-            Data::Ours(rows)
+    match looked_at(locked, take_over) {
+        Ok((lock, None)) => {
+            report.note("data", Ok(format!("{shown} is there; its database would be made")));
+            Data::Empty(lock)
+        }
+        Ok((lock, Some(Looked { install, schema, known }))) => {
+            let grows = (schema < known).then(|| {
+                format!("; a server will bring its database from schema {schema} to {known}")
+            });
+            let grows = grows.unwrap_or_default();
+            report.note("data", Ok(format!("{shown}, install {install}{grows}")));
+            Data::Ours(lock, install)
         }
         Err(error) => {
-            let error: OpenError = error;
             report.note("data", Err(error.to_string()));
             Data::Broken
         }
     }
+}
+
+/// The database, where there is one; who takes over a store may be a new install, whose database is
+/// made.
+fn looked_at(mut lock: DataLock, take_over: bool) -> Result<(DataLock, Option<Looked>), OpenError> {
+    let data = lock.data().to_owned();
+    if take_over {
+        drop(SqliteStore::open_locked(lock)?);
+        lock = DataLock::acquire(&data)?;
+    }
+    let is_there = data.join("fileyard.db").exists();
+    let looked = if is_there { SqliteStore::look(&lock)? } else { None };
+    Ok((lock, looked))
 }
 
 fn listen(config: &Config, taken: bool) -> Result<String, String> {
@@ -170,7 +185,7 @@ fn access(config: &Config) -> Part {
 async fn store(config: &Config, data: &Data, take_over: bool, report: &mut Report) {
     let local = config.store.url.is_empty();
     let install: Option<InstallId> = match data {
-        Data::Ours(rows) => Some(rows.install()),
+        Data::Ours(_, install) => Some(*install),
         Data::Absent | Data::Empty(_) if local => {
             let blobs = config.data.join("blobs");
             return report.note("store", Ok(format!("files in {} would be made", blobs.display())));
@@ -317,6 +332,8 @@ mod tests {
     //! What is found of a data directory and its store, and that finding it leaves no trace.
     #![allow(clippy::unwrap_used)]
 
+    use fileyard_storage::Store as _;
+
     use super::*;
 
     /// What is said of data directory and store, and what is then in the directory.
@@ -343,6 +360,12 @@ mod tests {
         assert_eq!(words[0], format!("{shown} would be made"));
         assert_eq!(words[1], format!("files in {shown}/blobs would be made"));
         assert!(files.is_empty() && !config.data.exists());
+
+        // As who died before it put anything in leaves it.
+        fs::create_dir(&config.data).unwrap();
+        fs::File::create(config.data.join("fileyard.db")).unwrap();
+        let (words, _) = found(&config).await;
+        assert_eq!(words[0], format!("{shown} is there; its database would be made"));
 
         let rows = SqliteStore::open(&config.data).unwrap();
         let (words, _) = found(&config).await;

@@ -18,14 +18,17 @@ mod readers;
 mod upload;
 mod writer;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
 pub use self::{
     lock::{DataLock, LockError},
-    open::OpenError,
+    open::{Looked, OpenError},
     writer::Counts,
 };
 use self::{
@@ -64,10 +67,19 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`], whose text says what to do.
     pub fn open_locked(lock: DataLock) -> Result<Self, OpenError> {
-        let path = lock.data().join("fileyard.db");
+        let path = database(&lock);
         let (db, install) = open::writable(&path)?;
         let readers = Readers::open(&path)?;
         Ok(Self { install, readers, writer: Writer::start(db, lock)? })
+    }
+
+    /// Looks at the database in a directory that is already locked, and leaves it as it is: a schema
+    /// of before stays, and what opened it before opens it again. `None` where it is empty.
+    ///
+    /// # Errors
+    /// [`OpenError`], as opening it would have had.
+    pub fn look(lock: &DataLock) -> Result<Option<Looked>, OpenError> {
+        open::look(&database(lock))
     }
 
     /// Becomes true when the outcome of a commit is unknown. The process must then end: only a new
@@ -82,6 +94,10 @@ impl SqliteStore {
     pub fn counts(&self) -> Counts {
         self.writer.counts()
     }
+}
+
+fn database(lock: &DataLock) -> PathBuf {
+    lock.data().join("fileyard.db")
 }
 
 #[async_trait]

@@ -86,12 +86,34 @@ pub(super) fn writable(path: &Path) -> Result<(Connection, InstallId), OpenError
     settle(&db).map_err(of)?;
     check(&db, path)?;
     migrate(&mut db, path)?;
-    let install = install(&db).map_err(of)?;
-    let install = install.parse().map_err(|error| {
-        let why = format!("its install id is wrong: {error}");
-        OpenError::Corrupt { path: path.to_owned(), why }
-    })?;
+    let install = install(&db, path)?;
     Ok((db, install))
+}
+
+/// What a database is like that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// Whose rows these are.
+    pub install: InstallId,
+    /// Its schema's version.
+    pub schema: i64,
+    /// The version that it will have once this program has opened it.
+    pub known: i64,
+}
+
+/// Looks at a database that is there, as [`writable`] would, and leaves it as it is. `None` where
+/// whoever made it did not come to put anything in.
+pub(super) fn look(path: &Path) -> Result<Option<Looked>, OpenError> {
+    let of = |error| OpenError::of(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(of)?;
+    settle(&db).map_err(of)?;
+    check(&db, path)?;
+    let (schema, known) = versions(&db, path)?;
+    if schema == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Looked { install: install(&db, path)?, schema, known }))
 }
 
 /// Names, params and results are in the file: nobody else on this machine reads it. What SQLite
@@ -139,13 +161,7 @@ fn check(db: &Connection, path: &Path) -> Result<(), OpenError> {
 }
 
 fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let runner = schema::migrations::runner();
-    let known = runner.get_migrations().iter().map(|step| i64::from(step.version())).max();
-    let known = known.unwrap_or(0);
-    let found = version(db).map_err(|error| OpenError::of(path, &error))?;
-    if found > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found, known });
-    }
+    let (found, known) = versions(db, path)?;
     if (1..known).contains(&found) {
         tracing::info!(
             "the database goes from schema {found} to {known}: a long history takes a while"
@@ -155,7 +171,19 @@ fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError> {
         path: path.to_owned(),
         why: format!("its schema: {error}"),
     };
-    runner.run(db).map(drop).map_err(failed)
+    schema::migrations::runner().run(db).map(drop).map_err(failed)
+}
+
+/// The schema's version, and the newest that this program knows.
+fn versions(db: &Connection, path: &Path) -> Result<(i64, i64), OpenError> {
+    let runner = schema::migrations::runner();
+    let known = runner.get_migrations().iter().map(|step| i64::from(step.version())).max();
+    let known = known.unwrap_or(0);
+    let found = version(db).map_err(|error| OpenError::of(path, &error))?;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok((found, known))
 }
 
 /// The schema's version; 0 of a new file.
@@ -168,7 +196,15 @@ fn version(db: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// The install's id, drawn when the database is new.
-fn install(db: &Connection) -> rusqlite::Result<String> {
+fn install(db: &Connection, path: &Path) -> Result<InstallId, OpenError> {
+    let text = install_text(db).map_err(|error| OpenError::of(path, &error))?;
+    text.parse().map_err(|error| {
+        let why = format!("its install id is wrong: {error}");
+        OpenError::Corrupt { path: path.to_owned(), why }
+    })
+}
+
+fn install_text(db: &Connection) -> rusqlite::Result<String> {
     let sql = "SELECT value FROM meta WHERE name = 'install'";
     let known = db.query_row(sql, [], |row| row.get(0)).optional()?;
     if let Some(known) = known {

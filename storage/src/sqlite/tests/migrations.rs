@@ -10,7 +10,7 @@ use crate::{
     idempotency::{Claim, IdempotencyKey, IdempotencyStore, Route},
     job::{JobEvent, JobStore, WaitingFor},
     pruned::PrunedStore,
-    sqlite::SqliteStore,
+    sqlite::{DataLock, SqliteStore},
     upload::{Upload, UploadEvent, UploadStore},
 };
 
@@ -22,6 +22,13 @@ async fn from_the_first_version() {
     db.execute_batch(include_str!("v1.sql")).unwrap();
     drop(db);
 
+    // Who only looks leaves it as it is.
+    for _ in 0..2 {
+        let lock = DataLock::acquire(data.path()).unwrap();
+        let looked = SqliteStore::look(&lock).unwrap().unwrap();
+        assert_eq!((looked.schema, looked.known), (1, 3));
+        assert_eq!(looked.install.to_string(), "019a0000-b0a2-730b-abf7-91f736b6c26a");
+    }
     let store = SqliteStore::open(data.path()).unwrap();
     assert_eq!(store.install().to_string(), "019a0000-b0a2-730b-abf7-91f736b6c26a");
     let id: JobId = "019a0000-b530-7494-a05b-326585852a61".parse().unwrap();

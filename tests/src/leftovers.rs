@@ -2,7 +2,7 @@
 //! anywhere.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -83,10 +83,13 @@ impl Yard {
 }
 
 fn row_violations(rows: &Rows) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut jobs_of) = (Vec::new(), HashMap::new());
+    for job in &rows.jobs {
+        *jobs_of.entry(job["upload"].as_str()).or_insert(0) += 1;
+    }
     for upload in &rows.uploads {
         let (id, state) = (&upload["id"], upload["state"]["is"].as_str().unwrap_or_default());
-        let jobs = rows.jobs.iter().filter(|job| job["upload"] == *id).count();
+        let jobs = jobs_of.get(&id.as_str()).copied().unwrap_or(0);
         match state {
             "complete" if jobs >= 1 => {}
             "abandoned" if jobs == 0 => {}

@@ -152,13 +152,12 @@ fn data(config: &Config, report: &mut Report, take_over: bool) -> Data {
 /// The database, where there is one; who takes over a store may be a new install, whose database is
 /// made.
 fn looked_at(mut lock: DataLock, take_over: bool) -> Result<(DataLock, Option<Looked>), OpenError> {
-    let data = lock.data().to_owned();
     if take_over {
+        let data = lock.data().to_owned();
         drop(SqliteStore::open_locked(lock)?);
         lock = DataLock::acquire(&data)?;
     }
-    let is_there = data.join("fileyard.db").exists();
-    let looked = if is_there { SqliteStore::look(&lock)? } else { None };
+    let looked = SqliteStore::look(&lock)?;
     Ok((lock, looked))
 }
 

@@ -74,12 +74,14 @@ impl SqliteStore {
     }
 
     /// Looks at the database in a directory that is already locked, and leaves it as it is: a schema
-    /// of before stays, and what opened it before opens it again. `None` where it is empty.
+    /// of before stays, and what opened it before opens it again. `None` where there is none, or it
+    /// is empty.
     ///
     /// # Errors
     /// [`OpenError`], as opening it would have had.
     pub fn look(lock: &DataLock) -> Result<Option<Looked>, OpenError> {
-        open::look(&database(lock))
+        let path = database(lock);
+        if path.exists() { open::look(&path) } else { Ok(None) }
     }
 
     /// Becomes true when the outcome of a commit is unknown. The process must then end: only a new

@@ -60,12 +60,7 @@ impl Local {
         let (root, tmp) = (data.join("blobs"), data.join("tmp"));
         let staging = tmp.join("blobs");
         fs::create_dir_all(&tmp).map_err(wrong("make", &tmp))?;
-        match fs::remove_dir_all(&staging) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(wrong("empty", &staging)(error));
-            }
-            _ => {}
-        }
+        or_gone(fs::remove_dir_all(&staging)).map_err(wrong("empty", &staging))?;
         for dir in [&root, &tmp, &staging] {
             dir::make(dir).map_err(wrong("make", dir))?;
             fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
@@ -144,10 +139,6 @@ impl Local {
         remove: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
     ) -> Result<(), BlobError> {
         let root = self.root.clone();
-        let or_gone = |done: io::Result<()>| match done {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done,
-        };
         blocking(move || {
             or_gone(remove(&path)).map_err(|error| BlobError::io("remove", &path, &error))?;
             failpoint::hit("file-removed");
@@ -199,6 +190,14 @@ impl Local {
             Staged::create(staged).map(drop)
         })
         .await
+    }
+}
+
+/// Gone already is gone.
+fn or_gone(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 
